@@ -1,0 +1,159 @@
+"""Containers: the port to whatever runs processes in isolation.
+
+One Protocol, its drivers (`agent`: LXC on this machine; later `incus`: a cluster) and a double
+(`memory`). The same contract tests run against all of them.
+
+Nothing here assumes that a container is on this host, that a path of this host can be mounted
+into it, or that its output is a file here. Identity is the caller's: `id` is chosen before the
+start and never reused, so a start that is repeated after a crash finds the container it made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Limits:
+    """memory: bytes; cpu_shares: relative weight (1024 = one standard share); pids: processes."""
+
+    memory: int
+    cpu_shares: int = 256
+    pids: int = 256
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """What to start.
+
+    id: `[a-z0-9-]{1,40}`, never reused.
+    slot: the app's small number; gives the uid range, so apps never share a uid.
+    stack: name of an installed stack image, e.g. `pogo-13`.
+    slug: local path of a squashfs image, mounted read-only below the writable layer; it holds `app/…`.
+    command: argv, run as uid 1000 in /app.
+    env: the whole environment of the process; values may hold newlines.
+    tty: (rows, columns) gives the process a terminal; `None` gives it pipes.
+    stdin: without a tty, whether standard input is a pipe fed by `attach`; else it is empty.
+    inputs: read-only files shown to the process as /pogo/in/<name>; value: a local path.
+    outputs: whether a writable directory /pogo/out is kept after the end for `fetch`.
+    builder: shows the platform's own `pogo` package at /pogo/lib/pogo and the first-party
+        buildpacks at /pogo/buildpacks, read-only; /tmp is then on disk, not in memory.
+    continues: id of an ended container (started with `outputs`) on whose files this one starts,
+        with new processes: what the first wrote is seen, below the new writable layer.
+    spool: bytes of output kept until `collected`; older ones are dropped and counted as lost.
+    labels: kept with the container and given back by `list`.
+    """
+
+    id: str
+    slot: int
+    stack: str
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+    limits: Limits
+    slug: Path | None = None
+    tty: tuple[int, int] | None = None
+    stdin: bool = False
+    inputs: Mapping[str, Path] = field(default_factory=dict)
+    outputs: bool = False
+    builder: bool = False
+    continues: str = ""
+    spool: int = 8 << 20
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Exit:
+    """status: 0–255, 128+n for signal n, -1 where it was lost (machine restarted); at: unix time."""
+
+    status: int
+    at: float
+    oom: bool = False
+
+
+@dataclass(frozen=True)
+class Observed:
+    """A container that was started and not yet removed. `exit` is None while it runs."""
+
+    id: str
+    address: str
+    started_at: float
+    labels: Mapping[str, str]
+    exit: Exit | None
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A piece of output: complete lines, each ending in a newline (a last partial line at the end).
+
+    offset: byte position just after this frame, from which `logs` continues.
+    at: unix time when it was read from the process.
+    lost: lines dropped just before this frame because nobody collected them in time.
+    """
+
+    offset: int
+    at: float
+    data: bytes
+    lost: int = 0
+
+
+class Attachment(Protocol):
+    """The two ends of a process's terminal or pipes. Closing it hangs the process up (SIGHUP)."""
+
+    async def read(self) -> bytes:
+        """Next output, b"" at the end."""
+        ...
+
+    async def write(self, data: bytes) -> None: ...
+
+    async def write_eof(self) -> None: ...
+
+    async def resize(self, rows: int, columns: int) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class Containers(Protocol):
+    """The driver. Every call may raise `errors.ContainerError` (refused) or `errors.Unavailable`."""
+
+    async def start(self, spec: ContainerSpec) -> Observed:
+        """Start it and return when its process runs. Repeated with the same id: returns what is there."""
+        ...
+
+    async def list(self) -> list[Observed]:
+        """Every container of this installation, running or ended, that was not removed."""
+        ...
+
+    async def stop(self, id: str, grace: float) -> None:
+        """SIGTERM to every process, SIGKILL after `grace` seconds. Returns at once; unknown id: nothing."""
+        ...
+
+    async def remove(self, id: str) -> None:
+        """Forget an ended container and everything it left. Running: killed first. Unknown: nothing."""
+        ...
+
+    def logs(self, id: str, offset: int = 0) -> AsyncIterator[Frame]:
+        """Output from `offset` on, live, until the container has ended and all was read.
+
+        Reading does not consume: see `collected`. A container with a tty, or with `stdin`, that
+        has been attached gives its output to the attachment only.
+        """
+        ...
+
+    async def collected(self, id: str, offset: int) -> None:
+        """Output before `offset` is safe elsewhere; its space may be freed."""
+        ...
+
+    async def attach(self, id: str) -> Attachment:
+        """The terminal or pipes of a container started with `tty` or `stdin`; one attachment at a time."""
+        ...
+
+    async def fetch(self, id: str, name: str, to: Path) -> None:
+        """Copy /pogo/out/<name> of an ended container to a local path. NotFound if it is not there."""
+        ...
+
+    def watch(self) -> AsyncIterator[str]:
+        """Ids of containers that just ended: a hint, never the only source of truth."""
+        ...

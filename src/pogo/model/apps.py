@@ -1,0 +1,64 @@
+"""Apps and what belongs to them whatever is deployed: access, domains, formation."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import JSON, ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from pogo.model.base import Base, EncryptedJson, Record
+from pogo.model.people import User
+
+
+class App(Record, Base):
+    """slot: small number, unique among living apps: its uid range and its router backend.
+
+    config: the config vars that the next release gets. buildpacks: as the user set them, in order.
+    detected: display name the last build's buildpack gave ("Python").
+    """
+
+    __tablename__ = "apps"
+
+    name: Mapped[str] = mapped_column(unique=True)
+    slot: Mapped[int] = mapped_column(unique=True)
+    owner_id: Mapped[str] = mapped_column(ForeignKey("users.id"), index=True)
+    stack: Mapped[str]
+    build_stack: Mapped[str]
+    maintenance: Mapped[bool] = mapped_column(default=False)
+    buildpacks: Mapped[list[str]] = mapped_column(JSON, default=list)
+    detected: Mapped[str | None]
+    config: Mapped[dict[str, str]] = mapped_column(EncryptedJson, default=dict)
+    released_at: Mapped[datetime | None]
+    repo_size: Mapped[int | None]
+    owner: Mapped[User] = relationship(lazy="joined")
+
+
+class Collaborator(Record, Base):
+    __tablename__ = "collaborators"
+    __table_args__ = (UniqueConstraint("app_id", "user_id"),)
+
+    app_id: Mapped[str] = mapped_column(ForeignKey("apps.id", ondelete="CASCADE"))
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    user: Mapped[User] = relationship(lazy="joined")
+
+
+class Domain(Record, Base):
+    """A custom domain. The one on the platform's own domain is not stored: it follows the app's name."""
+
+    __tablename__ = "domains"
+
+    app_id: Mapped[str] = mapped_column(ForeignKey("apps.id", ondelete="CASCADE"), index=True)
+    hostname: Mapped[str] = mapped_column(unique=True)
+
+
+class Formation(Record, Base):
+    """How many dynos of which size a process type has. It outlives releases, also ones without the type."""
+
+    __tablename__ = "formations"
+    __table_args__ = (UniqueConstraint("app_id", "type"),)
+
+    app_id: Mapped[str] = mapped_column(ForeignKey("apps.id", ondelete="CASCADE"))
+    type: Mapped[str]
+    quantity: Mapped[int]
+    size: Mapped[str]

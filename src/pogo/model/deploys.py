@@ -1,0 +1,143 @@
+"""From source to running processes: builds, slugs, releases, dynos; and the leases of the loops."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from pogo.model.apps import App
+from pogo.model.base import Base, EncryptedJson, Record
+from pogo.model.people import User
+
+
+class Slug(Record, Base):
+    """blob: key of the squashfs image in the object store. checksum: its SHA-256. size: bytes."""
+
+    __tablename__ = "slugs"
+
+    app_id: Mapped[str] = mapped_column(ForeignKey("apps.id", ondelete="CASCADE"), index=True)
+    blob: Mapped[str]
+    checksum: Mapped[str]
+    size: Mapped[int]
+    stack: Mapped[str]
+    process_types: Mapped[dict[str, str]] = mapped_column(JSON)
+    commit: Mapped[str | None]
+    detected: Mapped[str | None]
+
+
+class Build(Record, Base):
+    """status: pending, succeeded, failed. source: key of the source archive in the object store.
+
+    claim_*: which daemon works on it, until when (conditional UPDATE; see services.leases).
+    failure: the message the pusher saw last, for a failed build.
+    """
+
+    __tablename__ = "builds"
+    __table_args__ = (Index("ix_builds_pending", "status", "created_at"),)
+
+    app_id: Mapped[str] = mapped_column(ForeignKey("apps.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    status: Mapped[str] = mapped_column(default="pending")
+    source: Mapped[str]
+    source_version: Mapped[str | None]
+    stack: Mapped[str]
+    buildpacks: Mapped[list[str]] = mapped_column(JSON, default=list)
+    slug_id: Mapped[str | None]
+    release_id: Mapped[str | None]
+    failure: Mapped[str | None]
+    started_at: Mapped[datetime | None]
+    claim_token: Mapped[str | None]
+    claim_until: Mapped[datetime | None]
+    app: Mapped[App] = relationship(lazy="joined")
+    user: Mapped[User] = relationship(lazy="joined")
+
+
+class Release(Record, Base):
+    """A slug with config vars, numbered. status: pending (release phase runs), succeeded, failed.
+
+    The current release of an app is its newest that succeeded.
+    """
+
+    __tablename__ = "releases"
+    __table_args__ = (UniqueConstraint("app_id", "version"),)
+
+    app_id: Mapped[str] = mapped_column(ForeignKey("apps.id", ondelete="CASCADE"))
+    version: Mapped[int]
+    status: Mapped[str]
+    description: Mapped[str]
+    user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    slug_id: Mapped[str | None] = mapped_column(ForeignKey("slugs.id"))
+    config: Mapped[dict[str, str]] = mapped_column(EncryptedJson, default=dict)
+    app: Mapped[App] = relationship(lazy="joined")
+    user: Mapped[User] = relationship(lazy="joined")
+    slug: Mapped[Slug | None] = relationship(lazy="joined")
+
+
+class Dyno(Record, Base):
+    """One process to be, being or having been in a container.
+
+    kind: formation, run (one-off) or release (release phase). name: `web.1`; during a switch the old
+    and the new dyno both have it. container: id of its present container; a crashed dyno that is
+    started again gets a new one.
+    state: starting, up, stopping, crashed, and for one-offs complete. state_at: since when.
+    retired: a formation dyno that shall stop once its successor serves (deploy, restart) or at once
+    (scaled down): the reason, else None.
+    restarts: crashes in a row; next_start: not before; stop_by: when SIGKILL is due or a one-off's time is up.
+    """
+
+    __tablename__ = "dynos"
+
+    app_id: Mapped[str] = mapped_column(ForeignKey("apps.id", ondelete="CASCADE"), index=True)
+    release_id: Mapped[str] = mapped_column(ForeignKey("releases.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str]
+    type: Mapped[str]
+    number: Mapped[int]
+    size: Mapped[str]
+    command: Mapped[str]
+    env: Mapped[dict[str, str]] = mapped_column(EncryptedJson, default=dict)
+    state: Mapped[str] = mapped_column(default="starting")
+    state_at: Mapped[datetime]
+    container: Mapped[str | None] = mapped_column(unique=True)
+    address: Mapped[str | None]
+    port: Mapped[int | None]
+    retired: Mapped[str | None]
+    restarts: Mapped[int] = mapped_column(default=0)
+    next_start: Mapped[datetime | None]
+    stop_by: Mapped[datetime | None]
+    exit_status: Mapped[int | None]
+    attach: Mapped[bool] = mapped_column(default=False)
+    tty_rows: Mapped[int | None]
+    tty_columns: Mapped[int | None]
+    attach_sha256: Mapped[str | None] = mapped_column(index=True)
+    app: Mapped[App] = relationship(lazy="joined")
+    release: Mapped[Release] = relationship(lazy="joined")
+
+    @property
+    def name(self) -> str:
+        return f"{self.type}.{self.number}"
+
+
+class LogSession(Record, Base):
+    """The secret part of a `logplex_url`, and what it shows."""
+
+    __tablename__ = "log_sessions"
+
+    app_id: Mapped[str] = mapped_column(ForeignKey("apps.id", ondelete="CASCADE"))
+    secret_sha256: Mapped[str] = mapped_column(unique=True)
+    dyno: Mapped[str] = mapped_column(default="")
+    source: Mapped[str] = mapped_column(default="")
+    lines: Mapped[int]
+    tail: Mapped[bool]
+    expires_at: Mapped[datetime]
+
+
+class Lease(Base):
+    """Which daemon runs a loop (`dynos`, `router` …), until when."""
+
+    __tablename__ = "leases"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+    token: Mapped[str]
+    expires_at: Mapped[datetime]

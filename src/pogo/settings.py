@@ -1,0 +1,105 @@
+"""Settings of an installation: environment variables (`POGO_…`) or one commented file.
+
+`deploy/pogo.conf` is the reference, complete and commented; a test compares it with this class.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import cached_property
+from ipaddress import IPv4Network
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CONFIG_FILE = os.environ.get("POGO_CONFIG", "/etc/pogo/pogo.conf")
+
+
+class Settings(BaseSettings):
+    """One installation. Everything it owns lies under `state_dir`; ports, addresses and uids are its own."""
+
+    model_config = SettingsConfigDict(env_prefix="POGO_", env_file=CONFIG_FILE, extra="ignore")
+
+    state_dir: Path = Path("/var/lib/pogo")
+    domain: str = "localhost"
+    bind: str = "127.0.0.1"
+    http_port: int = 80
+    https_port: int = 443
+    rendezvous_port: int = 5000
+    database_url: str = ""
+    store_url: str = ""
+    containers: str = "lxc"
+    subnet: IPv4Network = IPv4Network("10.83.0.0/16")
+    uid_base: int = 1_000_000_000
+    max_apps: int = Field(default=1000, ge=1, le=4000)
+    user: str = "pogo"
+    admin_email: str = "admin@localhost"
+    default_stack: str = "pogo-13"
+    build_concurrency: int = 2
+    build_timeout: int = 3600
+    build_memory_mb: int = 4096
+    slug_max_mb: int = 1024
+    log_lines: int = 100_000
+    boot_timeout: float = 60
+    stop_grace: float = 30
+    restart_pause_max: float = 1200
+
+    @cached_property
+    def database(self) -> str:
+        """SQLAlchemy URL of the database."""
+        return self.database_url or f"sqlite:///{self.state_dir}/pogo.db"
+
+    @cached_property
+    def store(self) -> str:
+        """URL of the object store: `files:<dir>`, later `s3://bucket?endpoint=…`."""
+        return self.store_url or f"files:{self.state_dir}/store"
+
+    @cached_property
+    def run_dir(self) -> Path:
+        """Sockets and the state of live containers. Paths stay short: a unix socket has 107 bytes."""
+        return self.state_dir / "run"
+
+    @cached_property
+    def agent_socket(self) -> Path:
+        return self.run_dir / "agent.sock"
+
+    @cached_property
+    def daemon_socket(self) -> Path:
+        """pogod's HTTP socket, for HAProxy and the git hook."""
+        return self.run_dir / "pogod.sock"
+
+    @cached_property
+    def router_socket(self) -> Path:
+        return self.run_dir / "haproxy.sock"
+
+    @cached_property
+    def tag(self) -> str:
+        """Six hex digits that tell this installation's interfaces, tables and cgroups from others'."""
+        return hashlib.sha256(str(self.state_dir).encode()).hexdigest()[:6]
+
+    def _with_port(self, scheme: str, host: str, port: int, usual: int) -> str:
+        return f"{scheme}://{host}" if port == usual else f"{scheme}://{host}:{port}"
+
+    def http_url(self, host: str) -> str:
+        return self._with_port("http", host, self.http_port, 80)
+
+    def https_url(self, host: str) -> str:
+        return self._with_port("https", host, self.https_port, 443)
+
+    @property
+    def local(self) -> bool:
+        """True where the domain is `localhost`: names then resolve to loopback without any DNS."""
+        return self.domain == "localhost"
+
+    @property
+    def api_host(self) -> str:
+        return "localhost" if self.local else f"api.{self.domain}"
+
+    @property
+    def git_host(self) -> str:
+        return "localhost" if self.local else f"git.{self.domain}"
+
+    def app_host(self, name: str) -> str:
+        return f"{name}.{self.domain}"

@@ -1,0 +1,172 @@
+"""The static configuration of HAProxy: everything that does not change while an installation runs.
+
+Apps, dynos and hosts are not in it. They reach HAProxy through its runtime socket (`haproxy.py`) and
+land in the spare backends and the two maps declared here. Why: docs/decisions/0005-router.md.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+from pogo.settings import Settings
+
+# The fields of one record of the request log, in order, tab-separated; `rules/router_log.py` reads them.
+# Free text from the client comes last, so that a cut or hostile line cannot shift the fields before it.
+LOG_FIELDS = (
+    "%[date(0,us)]",
+    "%[var(txn.backend)]",
+    "%[var(txn.refusal)]",
+    "%s",
+    "%ts",
+    "%ST",
+    "%B",
+    "%U",
+    "%TR",
+    "%Tw",
+    "%Tc",
+    "%Tr",
+    "%Ta",
+    "%rc",
+    "%[ssl_fc]",
+    "%sslv",
+    "%HV",
+    "%HM",
+    "%[var(txn.request_id)]",
+    "%[var(txn.host)]",
+    "%[var(txn.fwd)]",
+    "%[var(txn.path)]",
+)
+
+MAX_LOG_LINE = 8192
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where the parts of the configuration lie: all under `<state>/haproxy`, but for the log socket."""
+
+    directory: Path
+    log_socket: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> Files:
+        return cls(settings.state_dir / "haproxy", settings.run_dir / "router-log.sock")
+
+    @property
+    def config(self) -> Path:
+        return self.directory / "haproxy.cfg"
+
+    @property
+    def hosts(self) -> Path:
+        """Map: lower-case host → backend name. HAProxy loads it empty and keeps it in memory."""
+        return self.directory / "hosts.map"
+
+    @property
+    def refusals(self) -> Path:
+        """Map: backend name → Heroku's code for an app that serves nothing. In memory as well."""
+        return self.directory / "refusals.map"
+
+    @property
+    def pages(self) -> Path:
+        return self.directory / "pages"
+
+    @property
+    def certificates(self) -> Path:
+        """crt-list: one PEM file (chain and key) a line; the first is for names that no other one covers."""
+        return self.directory / "certs" / "crt-list.txt"
+
+    @property
+    def default_certificate(self) -> Path:
+        return self.directory / "certs" / "default.pem"
+
+
+def backend_name(slot: int) -> str:
+    return f"app{slot:04d}"
+
+
+def render(settings: Settings, *, as_root: bool = True) -> str:
+    """The text of haproxy.cfg.
+
+    as_root: HAProxy is started as root, binds its ports and becomes user `haproxy`, group `settings.user`.
+    Otherwise it stays who it is, which has to be a user that may bind the ports.
+    """
+    paths = Files.of(settings)
+    own_hosts = [f"{name}.{settings.domain}" for name in ("api", "git", "dashboard")]
+    if settings.local:
+        own_hosts += ["localhost", "127.0.0.1"]
+    bind = f"[{settings.bind}]" if ":" in settings.bind else settings.bind
+    text = Template((files("pogo.router") / "haproxy.cfg.template").read_text())
+    return text.substitute(
+        identity=f"    user haproxy\n    group {settings.user}\n" if as_root else "",
+        socket_owner=f"user {settings.user} group {settings.user} " if as_root else "",
+        admin_socket=settings.router_socket,
+        log_socket=paths.log_socket,
+        daemon_socket=settings.daemon_socket,
+        http=f"{bind}:{settings.http_port}",
+        https=f"{bind}:{settings.https_port}",
+        certificates=paths.certificates,
+        hosts=paths.hosts,
+        refusals=paths.refusals,
+        pages=paths.pages,
+        own_hosts=" ".join(own_hosts),
+        log_format="\\t".join(LOG_FIELDS),
+        max_log_line=MAX_LOG_LINE,
+        spare_backends=_spare_backends(range(1, settings.max_apps + 1)),
+    )
+
+
+def _spare_backends(slots: Sequence[int]) -> str:
+    return "\n".join(f"backend {backend_name(slot)} from app" for slot in slots)
+
+
+def write(settings: Settings, *, as_root: bool = True) -> bool:
+    """Write the configuration and all files it names but the certificates. True if anything changed.
+
+    HAProxy must then be started, or restarted if it runs: dynos are not touched by that, and the next
+    `Router.apply` brings the routes back.
+    """
+    paths = Files.of(settings)
+    for directory in (paths.directory, paths.pages):
+        directory.mkdir(parents=True, exist_ok=True)
+    paths.certificates.parent.mkdir(mode=0o700, exist_ok=True)
+    wanted = {
+        paths.config: render(settings, as_root=as_root),
+        paths.hosts: "",
+        paths.refusals: "",
+        paths.certificates: f"{paths.default_certificate}\n",
+    }
+    for name in ("application-error", "maintenance", "unknown-host"):
+        wanted[paths.pages / f"{name}.html"] = _page(name)
+    wanted[paths.pages / "application-error.http"] = _response(_page("application-error"))
+    changed = [path for path, text in wanted.items() if _replace(path, text)]
+    return bool(changed)
+
+
+def _page(name: str) -> str:
+    return (files("pogo.router") / "pages" / f"{name}.html").read_text()
+
+
+def _response(page: str) -> str:
+    """A raw response for `errorfile`, the only way to answer 503 where HAProxy itself would say 502 or 504."""
+    lines = (
+        "HTTP/1.1 503 Service Unavailable",
+        "Content-Type: text/html; charset=utf-8",
+        "Cache-Control: no-cache, no-store",
+        f"Content-Length: {len(page.encode())}",
+    )
+    return "\r\n".join(lines) + "\r\n\r\n" + page
+
+
+def _replace(path: Path, text: str) -> bool:
+    if path.exists() and path.read_bytes() == text.encode():
+        return False
+    with tempfile.NamedTemporaryFile("wb", dir=path.parent, delete=False) as new:
+        new.write(text.encode())
+    Path(new.name).chmod(0o644)
+    shutil.move(new.name, path)
+    return True

@@ -1,0 +1,120 @@
+"""The edge router on HAProxy 2.6, driven through its runtime socket. Never reloads."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from pogo.errors import Unavailable
+from pogo.router import Applied, Routes, Server
+from pogo.router.config import Files, backend_name
+from pogo.router.plan import Mode, Real, RealServer, plan
+
+# A full rebuild of 1,000 apps takes about a second; more means that HAProxy hangs.
+ANSWER_TIMEOUT = 30.0
+
+_PROMPT = b"\n> "
+_LONGEST_ANSWER = 256 * 1024 * 1024
+_MAINTENANCE = 0x01 | 0x02 | 0x04 | 0x20
+_DRAIN = 0x08 | 0x10
+# HAProxy's answers to success; a command not named here answers with nothing.
+_SUCCESS = {"add server": "New server registered.", "del server": "Server deleted."}
+_STILL_CONNECTED = "Server still has connections attached to it"
+
+
+class HaproxyRouter:
+    """socket: HAProxy's admin socket; paths: `Files.of(settings)`, the maps are named by their paths."""
+
+    def __init__(self, socket: Path, paths: Files) -> None:
+        self._socket = socket
+        self._paths = paths
+        self._one_at_a_time = asyncio.Lock()
+
+    async def apply(self, routes: Routes) -> Applied:
+        """See `Router.apply`. A server that HAProxy does not let go yet is tried again by the next apply.
+
+        Raises Unavailable if HAProxy does not answer or refuses a command; the other commands are done then.
+        """
+        draining = {
+            (backend_name(slot), server.name)
+            for slot, backend in routes.backends.items()
+            for server in backend.draining
+        }
+        async with self._one_at_a_time:
+            try:
+                async with asyncio.timeout(ANSWER_TIMEOUT):
+                    return await self._apply(routes, draining)
+            except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
+                message = f"cannot reach the router on {self._socket}: {error!r}. Is HAProxy running?"
+                raise Unavailable(message) from error
+
+    async def _apply(self, routes: Routes, draining: set[tuple[str, str]]) -> Applied:
+        reader, writer = await asyncio.open_unix_connection(str(self._socket), limit=_LONGEST_ANSWER)
+        try:
+            writer.write(b"prompt\n")
+            await reader.readuntil(_PROMPT)
+            real = await self._read(reader, writer)
+            commands = plan(real, routes, self._paths)
+            answers = await _ask(reader, writer, commands)
+            _raise_refused(commands, answers)
+            busy = frozenset[str]()
+            if draining:
+                (stat,) = await _ask(reader, writer, ["show stat -1 4 -1"])
+                busy = frozenset(server for backend, server in _with_sessions(stat) if (backend, server) in draining)
+            return Applied(changes=len(commands), busy=busy)
+        finally:
+            writer.close()
+
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Real:
+        queries = ["show servers state", f"show map {self._paths.hosts}", f"show map {self._paths.refusals}"]
+        servers, hosts, refusals = await _ask(reader, writer, queries)
+        return Real(parse_servers(servers), parse_map(hosts), parse_map(refusals))
+
+
+async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, commands: Sequence[str]) -> list[str]:
+    """Send all commands at once, return their answers in order."""
+    writer.write("".join(f"{command}\n" for command in commands).encode())
+    return [(await reader.readuntil(_PROMPT))[: -len(_PROMPT)].decode(errors="replace").strip() for _ in commands]
+
+
+def _raise_refused(commands: Sequence[str], answers: Sequence[str]) -> None:
+    refused = [
+        f"{command!r}: {answer}"
+        for command, answer in zip(commands, answers, strict=True)
+        if answer != _SUCCESS.get(" ".join(command.split()[:2]), "")
+        and not (command.startswith("del server") and answer.startswith(_STILL_CONNECTED))
+    ]
+    if refused:
+        more = f" and {len(refused) - 5} more" if len(refused) > 5 else ""
+        raise Unavailable(f"the router refused {'; '.join(refused[:5])}{more}")
+
+
+def parse_servers(text: str) -> dict[str, dict[str, RealServer]]:
+    """The answer to `show servers state` (format 1) → backend → name → server, of the apps' backends only."""
+    servers: dict[str, dict[str, RealServer]] = {}
+    for line in text.splitlines():
+        fields = line.split(" ")
+        if len(fields) < 19 or not is_app_backend(fields[1]):
+            continue
+        backend, name, address, admin, port = fields[1], fields[3], fields[4], int(fields[6]), int(fields[18])
+        mode: Mode = "maint" if admin & _MAINTENANCE else "drain" if admin & _DRAIN else "ready"
+        servers.setdefault(backend, {})[name] = RealServer(Server(name, address, port), mode)
+    return servers
+
+
+def parse_map(text: str) -> dict[str, str]:
+    """The answer to `show map`: lines of `<reference> <key> <value>`."""
+    return {key: value for _, key, value in (line.split(" ", 2) for line in text.splitlines() if line)}
+
+
+def _with_sessions(text: str) -> Iterable[tuple[str, str]]:
+    """Servers that have requests in flight or queued, from `show stat` (CSV)."""
+    for row in csv.DictReader(text.removeprefix("# ").splitlines()):
+        if int(row["scur"] or 0) + int(row["qcur"] or 0) > 0:
+            yield row["pxname"], row["svname"]
+
+
+def is_app_backend(name: str) -> bool:
+    return name.startswith("app") and name[3:].isdigit()

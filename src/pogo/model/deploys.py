@@ -31,6 +31,7 @@ class Build(Record, Base):
     """status: pending, succeeded, failed. source: key of the source archive in the object store.
 
     claim_*: which daemon works on it, until when (conditional UPDATE; see services.leases).
+    attempt: counts runs cut short by a fault of the platform; part of the containers' ids.
     failure: the message the pusher saw last, for a failed build.
     """
 
@@ -47,6 +48,7 @@ class Build(Record, Base):
     slug_id: Mapped[str | None]
     release_id: Mapped[str | None]
     failure: Mapped[str | None]
+    attempt: Mapped[int] = mapped_column(default=0)
     started_at: Mapped[datetime | None]
     claim_token: Mapped[str | None]
     claim_until: Mapped[datetime | None]
@@ -81,10 +83,12 @@ class Dyno(Record, Base):
     kind: formation, run (one-off) or release (release phase). name: `web.1`; during a switch the old
     and the new dyno both have it. container: id of its present container; a crashed dyno that is
     started again gets a new one.
-    state: starting, up, stopping, crashed, and for one-offs complete. state_at: since when.
-    retired: a formation dyno that shall stop once its successor serves (deploy, restart) or at once
-    (scaled down): the reason, else None.
-    restarts: crashes in a row; next_start: not before; stop_by: when SIGKILL is due or a one-off's time is up.
+    state: starting, up, crashed, down (stopped by a user), draining (gets no new requests),
+    stopping (SIGTERM sent), complete (a one-off that ended). state_at: since when.
+    retired: why a formation dyno shall go: `replaced` (deploy, restart: once its successors serve)
+    or `removed` (scaled down: at once); else None.
+    restarts: crashes in a row; next_start: not before; expires_at: a one-off's time limit.
+    stop_by: when SIGKILL is due.
     """
 
     __tablename__ = "dynos"
@@ -105,6 +109,7 @@ class Dyno(Record, Base):
     retired: Mapped[str | None]
     restarts: Mapped[int] = mapped_column(default=0)
     next_start: Mapped[datetime | None]
+    expires_at: Mapped[datetime | None]
     stop_by: Mapped[datetime | None]
     exit_status: Mapped[int | None]
     attach: Mapped[bool] = mapped_column(default=False)

@@ -1,0 +1,279 @@
+"""From what an app shall run and what is seen to run: the next steps for its dynos.
+
+`plan` is called again and again from scratch; each call gives the steps that are due now. A step is
+harmless when it comes twice, since the caller first records it conditionally in the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+# Heroku: a crashed dyno is started again at once, then after growing pauses.
+PAUSES = (0, 5, 15, 30, 60, 120, 300, 600)  # seconds, then `Bounds.pause_max`
+STEADY = timedelta(minutes=5)  # a dyno that was up so long starts over with the pauses
+LOST = -1  # exit status of a container that went down with the machine
+UNCLAIMED = timedelta(minutes=5)  # an attached one-off dyno whose client never came
+KEPT = 60  # seconds that an ended one-off dyno stays known, for those who wait for its exit status
+
+
+@dataclass(frozen=True)
+class Want:
+    """One dyno the formation asks for. size: as stored (`Basic`)."""
+
+    type: str
+    number: int
+    size: str
+    command: str
+
+
+@dataclass(frozen=True)
+class DynoState:
+    """The stored state of a dyno; fields as in model.Dyno. waiting: attached, and no client came yet."""
+
+    id: str
+    kind: str
+    type: str
+    number: int
+    release: str
+    size: str
+    state: str
+    state_at: datetime
+    container: str | None = None
+    retired: str | None = None
+    restarts: int = 0
+    next_start: datetime | None = None
+    expires_at: datetime | None = None
+    stop_by: datetime | None = None
+    waiting: bool = False
+
+    @property
+    def name(self) -> str:
+        return f"{self.type}.{self.number}"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A dyno's container. status: None while it runs. collected: its whole output is in the log."""
+
+    status: int | None = None
+    oom: bool = False
+    collected: bool = False
+    refused: str = ""
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Seconds."""
+
+    boot: float = 60
+    drain: float = 30
+    grace: float = 30
+    pause_max: float = 1200
+
+
+@dataclass(frozen=True)
+class Create:
+    want: Want
+
+
+@dataclass(frozen=True)
+class Retire:
+    """Mark a formation dyno for replacement or removal."""
+
+    dyno: DynoState
+    why: str
+
+
+@dataclass(frozen=True)
+class Boot:
+    """Start the dyno in a (new) container."""
+
+    dyno: DynoState
+
+
+@dataclass(frozen=True)
+class MarkUp:
+    dyno: DynoState
+
+
+@dataclass(frozen=True)
+class Drain:
+    """No new requests; those in flight may finish."""
+
+    dyno: DynoState
+
+
+@dataclass(frozen=True)
+class Stop:
+    """SIGTERM, and SIGKILL when `grace` seconds are over. code: Heroku's error code that is the reason, or empty."""
+
+    dyno: DynoState
+    grace: float
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Crash:
+    """The process ended by itself, or never came up. pause: seconds until it is started again."""
+
+    dyno: DynoState
+    status: int
+    restarts: int
+    pause: float
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """A one-off dyno or a release phase ended with this exit status."""
+
+    dyno: DynoState
+    status: int
+
+
+@dataclass(frozen=True)
+class Park:
+    """A dyno that a user stopped has ended: it stays down."""
+
+    dyno: DynoState
+
+
+@dataclass(frozen=True)
+class Clear:
+    """Remove the ended container of a dyno; with `forget`, the dyno too."""
+
+    dyno: DynoState
+    forget: bool
+
+
+Step = Create | Retire | Boot | MarkUp | Drain | Stop | Crash | Finish | Park | Clear
+
+
+def plan(
+    release: str | None,
+    wants: Iterable[Want],
+    dynos: Iterable[DynoState],
+    seen: Mapping[str, Seen],
+    ready: Set[str],
+    now: datetime,
+    bounds: Bounds = Bounds(),
+) -> list[Step]:
+    """The steps due now for one app.
+
+    release: id of the current release, None when nothing shall run. wants: the formation of that
+    release. seen: containers by id. ready: ids of web dynos that answered on their port.
+    """
+    wanted = {(want.type, want.number): want for want in wants} if release else {}
+    dynos = list(dynos)
+    steps: list[Step] = []
+    holders = {}
+    for dyno in dynos:
+        if dyno.kind == "formation" and dyno.retired in (None, "stopped"):
+            want = wanted.get((dyno.type, dyno.number))
+            if want is None:
+                steps.append(Retire(dyno, "removed"))
+            elif dyno.release != release or dyno.size != want.size:
+                steps.append(Retire(dyno, "replaced"))
+            else:
+                holders[dyno.type, dyno.number] = dyno
+    steps += [Create(want) for key, want in wanted.items() if key not in holders]
+    switched = {
+        type: all(
+            (holder := holders.get(key)) is not None and holder.state in ("up", "down")
+            for key in wanted
+            if key[0] == type
+        )
+        for type in {dyno.type for dyno in dynos}
+    }
+    for dyno in dynos:
+        container = seen.get(dyno.container) if dyno.container else None
+        steps += _next(dyno, container, switched[dyno.type], dyno.id in ready, now, bounds)
+    return steps
+
+
+def _next(
+    dyno: DynoState, container: Seen | None, switched: bool, ready: bool, now: datetime, bounds: Bounds
+) -> list[Step]:
+    ended = dyno.container is None or (container is not None and container.status is not None)
+    cleared = dyno.container is None or (container is not None and container.status is not None and container.collected)
+    if dyno.state == "draining" and not ended:
+        return [Stop(dyno, bounds.grace)] if _since(dyno, now) >= bounds.drain else []
+    if dyno.state in ("draining", "stopping"):
+        # A stopping dyno whose container nobody sees was never started, or is already forgotten.
+        return [_gone(dyno, container, now, bounds)] if cleared or container is None else []
+    if dyno.state == "complete":
+        if dyno.container:
+            return [Clear(dyno, forget=False)] if cleared or container is None else []
+        return [Clear(dyno, forget=True)] if _since(dyno, now) >= KEPT else []
+    if dyno.retired:
+        if ended:
+            return [_gone(dyno, container, now, bounds)] if cleared else []
+        return _retire(dyno, container, switched, bounds)
+    if dyno.kind != "formation" and _overdue(dyno, now):
+        return [Stop(dyno, bounds.grace)] if dyno.container else [Finish(dyno, LOST)]
+    if dyno.state == "crashed" and dyno.container:
+        return [Clear(dyno, forget=False)] if cleared or container is None else []
+    if dyno.state == "crashed":
+        return [Boot(dyno)] if dyno.next_start is None or dyno.next_start <= now else []
+    if dyno.state == "starting" and container is None:
+        return [Boot(dyno)]
+    if dyno.state in ("starting", "up"):
+        return _running(dyno, container, ready, now, bounds)
+    return []
+
+
+def _running(dyno: DynoState, container: Seen | None, ready: bool, now: datetime, bounds: Bounds) -> list[Step]:
+    status = LOST if container is None else container.status
+    if status is not None:
+        if dyno.kind != "formation":
+            return [Finish(dyno, status)]
+        return [_crash(dyno, status, now, bounds, container.refused if container else "")]
+    if dyno.state == "up":
+        return []
+    if dyno.kind != "formation" or dyno.type != "web" or ready:
+        return [MarkUp(dyno)]
+    return [Stop(dyno, 0, code="R10")] if _since(dyno, now) > bounds.boot else []
+
+
+def _retire(dyno: DynoState, container: Seen | None, switched: bool, bounds: Bounds) -> list[Step]:
+    if dyno.state == "up" and dyno.retired == "replaced" and not switched:
+        return []  # it serves until its successors do
+    if dyno.state == "up" and dyno.type == "web" and container is not None:
+        return [Drain(dyno)]
+    return [Stop(dyno, bounds.grace)]
+
+
+def _gone(dyno: DynoState, container: Seen | None, now: datetime, bounds: Bounds) -> Step:
+    status = container.status if container and container.status is not None else LOST
+    if dyno.kind != "formation":
+        return Finish(dyno, status)
+    if dyno.retired == "stopped":
+        return Park(dyno)
+    if dyno.retired is None:  # stopped because it never came up
+        return _crash(dyno, status, now, bounds)
+    return Clear(dyno, forget=True)
+
+
+def _crash(dyno: DynoState, status: int, now: datetime, bounds: Bounds, reason: str = "") -> Crash:
+    if status == LOST and not reason:
+        return Crash(dyno, status, dyno.restarts, 0, "the machine was restarted")
+    steady = dyno.state == "up" and now - dyno.state_at >= STEADY
+    restarts = 1 if steady else dyno.restarts + 1
+    return Crash(dyno, status, restarts, pause(restarts, bounds.pause_max), reason)
+
+
+def pause(restarts: int, longest: float) -> float:
+    """Seconds before restart number `restarts` in a row; 0 for the first, never above `longest`."""
+    return float(min(PAUSES[restarts - 1], longest)) if restarts <= len(PAUSES) else longest
+
+
+def _since(dyno: DynoState, now: datetime) -> float:
+    return (now - dyno.state_at).total_seconds()
+
+
+def _overdue(dyno: DynoState, now: datetime) -> bool:
+    if dyno.expires_at is not None and dyno.expires_at <= now:
+        return True
+    return dyno.waiting and now - dyno.state_at > UNCLAIMED

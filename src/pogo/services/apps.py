@@ -1,0 +1,129 @@
+"""Apps: make, change, destroy."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from pogo.errors import InvalidParams, Unavailable
+from pogo.model import App, Build, Collaborator, Domain, Release, User, utcnow
+from pogo.rules import names, sizes
+from pogo.services.database import Database
+
+
+def create_app(db: Database, user: User, name: str | None, stack: str, max_apps: int) -> App:
+    """A new app with its first release. InvalidParams: bad or taken name. Unavailable: no slot left."""
+    stack = sizes.find_stack(stack).name
+    if name is not None:
+        names.check_app_name(name)
+    with db.write() as session:
+        name = name or _free_name(session)
+        _check_free(session, name)
+        slot = _free_slot(session, max_apps)
+        app = App(name=name, slot=slot, owner=session.get_one(User, user.id), stack=stack, build_stack=stack)
+        session.add(app)
+        session.flush()
+        session.add(
+            Release(app_id=app.id, version=1, status="succeeded", description="Initial release", user_id=user.id)
+        )
+        session.flush()
+        return app
+
+
+def _free_name(session: Session) -> str:
+    for _ in range(20):
+        name = names.generated_name(secrets.randbelow(1_000_000) for _ in range(3))
+        if not session.scalar(select(App.id).where(App.name == name)):
+            return name
+    raise Unavailable("No free name was found. Choose one.")
+
+
+def _check_free(session: Session, name: str) -> None:
+    if session.scalar(select(App.id).where(App.name == name)):
+        raise InvalidParams(f"Name {name} is already taken")
+
+
+def _free_slot(session: Session, max_apps: int) -> int:
+    taken = set(session.scalars(select(App.slot)))
+    for slot in range(1, max_apps + 1):
+        if slot not in taken:
+            return slot
+    raise Unavailable(f"This platform is full: it is set up for {max_apps} apps (POGO_MAX_APPS).")
+
+
+def list_apps(db: Database, user: User, *, everyone: bool = False) -> list[App]:
+    """Apps the user owns or collaborates on, by name; with `everyone`, all (for the operator)."""
+    with db.read() as session:
+        query = select(App).where(App.destroyed_at.is_(None)).order_by(App.name)
+        if not everyone:
+            shared = select(Collaborator.app_id).where(Collaborator.user_id == user.id)
+            query = query.where(or_(App.owner_id == user.id, App.id.in_(shared)))
+        return list(session.scalars(query))
+
+
+def update_app(
+    db: Database,
+    app: App,
+    *,
+    name: str | None = None,
+    maintenance: bool | None = None,
+    build_stack: str | None = None,
+) -> App:
+    """Rename, switch maintenance mode, or choose the stack of the next build."""
+    if name is not None and name != app.name:
+        names.check_app_name(name)
+    stack = sizes.find_stack(build_stack).name if build_stack is not None else None
+    with db.write() as session:
+        row = session.get_one(App, app.id)
+        if name is not None and name != row.name:
+            _check_free(session, name)
+            row.name = name
+        if maintenance is not None:
+            row.maintenance = maintenance
+        if stack is not None:
+            row.build_stack = stack
+            if row.released_at is None:  # nothing deployed yet: there is nothing that still runs on the old one
+                row.stack = stack
+        return row
+
+
+def set_buildpacks(db: Database, app: App, buildpacks: Sequence[str]) -> App:
+    with db.write() as session:
+        row = session.get_one(App, app.id)
+        row.buildpacks = list(buildpacks)
+        return row
+
+
+def set_repo_size(db: Database, app_id: str, size: int) -> None:
+    """size: bytes of the git repository, for `apps:info`."""
+    with db.write() as session:
+        row = session.get(App, app_id)
+        if row:
+            row.repo_size = size
+
+
+def destroy_app(db: Database, app: App) -> None:
+    """Remove the app for its users, at once. `loops.cleanup` clears away what it has and the row."""
+    with db.write() as session:
+        row = session.get(App, app.id)
+        if row and not row.destroyed_at:
+            row.name, row.destroyed_at = f"~{row.id}", utcnow()
+            session.execute(delete(Domain).where(Domain.app_id == row.id))
+            session.execute(
+                update(Build).where(Build.app_id == row.id, Build.status == "pending").values(status="failed")
+            )
+
+
+def destroyed_apps(db: Database) -> list[App]:
+    with db.read() as session:
+        return list(session.scalars(select(App).where(App.destroyed_at.is_not(None))))
+
+
+def forget_app(db: Database, app_id: str) -> None:
+    """Drop the row of a destroyed app and all rows that hang on it; frees its slot."""
+    with db.write() as session:
+        session.execute(delete(Release).where(Release.app_id == app_id))
+        session.execute(delete(App).where(App.id == app_id, App.destroyed_at.is_not(None)))

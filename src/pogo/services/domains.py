@@ -1,0 +1,44 @@
+"""Custom domains."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+
+from pogo.errors import InvalidParams, NotFound
+from pogo.model import App, Domain
+from pogo.rules import names
+from pogo.services.database import Database
+
+
+def list_domains(db: Database, app: App) -> list[Domain]:
+    """Custom domains by host name; the app's own name on the platform's domain is not among them."""
+    with db.read() as session:
+        return list(session.scalars(select(Domain).where(Domain.app_id == app.id).order_by(Domain.hostname)))
+
+
+def add_domain(db: Database, app: App, hostname: str, platform_domain: str) -> Domain:
+    """InvalidParams: no valid host name, or used by an app (also of somebody else)."""
+    hostname = names.check_hostname(hostname, platform_domain)
+    with db.write() as session:
+        taken = session.scalar(select(Domain).where(Domain.hostname == hostname))
+        if taken:
+            whose = "this app" if taken.app_id == app.id else "another app"
+            raise InvalidParams(f"Domain {hostname} is already in use by {whose}.")
+        domain = Domain(app_id=app.id, hostname=hostname)
+        session.add(domain)
+        session.flush()
+        return domain
+
+
+def find_domain(db: Database, app: App, hostname_or_id: str) -> Domain:
+    for domain in list_domains(db, app):
+        if hostname_or_id.lower().rstrip(".") in (domain.hostname, domain.id):
+            return domain
+    raise NotFound("domain", f"Couldn't find that domain name: {hostname_or_id} is not a domain of {app.name}.")
+
+
+def remove_domain(db: Database, app: App, hostname_or_id: str) -> Domain:
+    domain = find_domain(db, app, hostname_or_id)
+    with db.write() as session:
+        session.delete(domain)
+    return domain

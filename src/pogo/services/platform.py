@@ -1,0 +1,83 @@
+"""What the parts of pogod share: the settings, the database, the drivers and the hints between loops."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from pogo.containers import Containers
+from pogo.logs import Line, LogStore
+from pogo.router import Router
+from pogo.services.database import Database
+from pogo.settings import Settings
+from pogo.store import BlobStore
+
+T = TypeVar("T")
+
+
+class Transcripts(Protocol):
+    """The output of builds (by build id) and release phases (by release id): see logs.transcripts."""
+
+    def append(self, id: str, data: bytes) -> None: ...
+
+    def finish(self, id: str) -> None: ...
+
+    def restart(self, id: str) -> None: ...
+
+    def exists(self, id: str) -> bool: ...
+
+    def follow(self, id: str, offset: int = 0) -> AsyncIterator[bytes]: ...
+
+    def delete(self, id: str) -> None: ...
+
+
+class Hints:
+    """Wakes loops. A hint that is lost costs at most one period of the loop, never the truth."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def wake(self, *names: str) -> None:
+        """From any thread: `dynos`, `builds`, `releases`, `router`, `cleanup`."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(lambda: [self._events[name].set() for name in names])
+
+    async def wait(self, name: str, period: float) -> None:
+        """Return when woken, or after `period` seconds."""
+        event = self._events[name]
+        try:
+            async with asyncio.timeout(period):
+                await event.wait()
+        except TimeoutError:
+            pass
+        event.clear()
+
+
+@dataclass
+class Platform:
+    """One running pogod. node: this host's name in leases and claims."""
+
+    settings: Settings
+    db: Database
+    store: BlobStore
+    logs: LogStore
+    transcripts: Transcripts
+    containers: Containers
+    router: Router
+    node: str
+    hints: Hints = field(default_factory=Hints)
+
+    async def call(self, function: Callable[..., T], /, *args: object, **kwargs: object) -> T:
+        """Run a service in a thread, with the database as its first argument."""
+        return await asyncio.to_thread(function, self.db, *args, **kwargs)
+
+    def say(self, app_id: str, dyno: str, text: str, *, at: float) -> None:
+        """A line of the platform in the app's log: `heroku[<dyno>]: text`. at: unix time."""
+        self.logs.append(app_id, [Line(at=at, source="heroku", dyno=dyno, text=text)])

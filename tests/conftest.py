@@ -1,0 +1,31 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from cryptography.fernet import Fernet, MultiFernet
+
+from pogo.model.base import EncryptedJson
+from pogo.services.database import Database, migrate
+
+
+@pytest.fixture(scope="session")
+def schema(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty migrated database, to be copied: migrating takes longer than most tests."""
+    file = tmp_path_factory.mktemp("schema") / "empty.db"
+    migrate(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture
+def db(schema: Path, tmp_path: Path) -> Iterator[Database]:
+    """A database of this test alone."""
+    EncryptedJson.use_keys(MultiFernet([Fernet(Fernet.generate_key())]))
+    file = tmp_path / "pogo.db"
+    file.write_bytes(schema.read_bytes())
+    database = Database(f"sqlite:///{file}")
+    yield database
+    database.close()

@@ -33,10 +33,20 @@ class Bells:
 
     def __init__(self) -> None:
         self._bells: frozenset[Bell] = frozenset()
+        self.closed = False
+
+    @property
+    def followers(self) -> int:
+        return len(self._bells)
 
     def ring(self) -> None:
         for bell in self._bells:
             bell.ring()
+
+    def close(self) -> None:
+        """The stream is gone: its followers wake and end."""
+        self.closed = True
+        self.ring()
 
     @contextmanager
     def listen(self) -> Iterator[Bell]:

@@ -40,7 +40,6 @@ class _Stream:
         self.directory = directory
         self.lock = threading.Lock()
         self.bells = Bells()
-        self.destroyed = False
         self.number = max(segments.numbers(directory), default=0)
         self.size = 0
         self.cursors: dict[str, int] = {}
@@ -76,7 +75,7 @@ class FileLogs:
         data = segments.encode(lines)
         stream = self._stream(app)
         with stream.lock:
-            if stream.destroyed:
+            if stream.bells.closed:
                 return
             if stream.number == 0 or stream.size >= self._segment_bytes:
                 self._begin_segment(stream)
@@ -117,7 +116,7 @@ class FileLogs:
         stream = self._stream(app)
         position = _locate(stream, after)
         with stream.bells.listen() as bell:
-            while not stream.destroyed:
+            while not stream.bells.closed:
                 newest = stream.end()
                 # What was just written is in memory; older blocks may have to come from the disk.
                 if newest.number == position.number and newest.offset - position.offset <= segments.BLOCK:
@@ -140,12 +139,11 @@ class FileLogs:
     def destroy(self, app: str) -> None:
         stream = self._stream(app)
         with stream.lock:
-            stream.destroyed = True
+            stream.bells.close()
             stream.number = stream.size = 0
             stream.cursors.clear()
             if stream.directory.exists():
                 shutil.rmtree(stream.directory)
-        stream.bells.ring()
 
     def _stream(self, app: str) -> _Stream:
         with self._lock:

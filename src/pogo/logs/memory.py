@@ -17,7 +17,6 @@ class _Stream:
     dropped: int = 0
     cursors: dict[str, int] = field(default_factory=dict)
     bells: Bells = field(default_factory=Bells)
-    destroyed: bool = False
 
 
 class MemoryLogs:
@@ -31,7 +30,7 @@ class MemoryLogs:
     def append(self, app: str, lines: Sequence[Line]) -> None:
         stream = self._stream(app)
         with self._lock:
-            if stream.destroyed:
+            if stream.bells.closed:
                 return
             stream.lines += [replace(line, text=clean(line.text)) for line in lines]
             stream.cursors.update(line.origin for line in lines if line.origin)
@@ -48,7 +47,7 @@ class MemoryLogs:
         stream = self._stream(app)
         position = int(after) if after.isdecimal() and int(after) <= stream.dropped + len(stream.lines) else 0
         with stream.bells.listen() as bell:
-            while not stream.destroyed:
+            while not stream.bells.closed:
                 with self._lock:
                     newest = stream.dropped + len(stream.lines)
                 for id, line in self._after(stream, position, filter):
@@ -64,10 +63,9 @@ class MemoryLogs:
     def destroy(self, app: str) -> None:
         stream = self._stream(app)
         with self._lock:
-            stream.destroyed = True
+            stream.bells.close()
             stream.lines.clear()
             stream.cursors.clear()
-        stream.bells.ring()
 
     def _stream(self, app: str) -> _Stream:
         with self._lock:

@@ -34,7 +34,7 @@ _NO_SERVER = "<NOSRV>"
 _AT = {
     "H80": "at=info",
     "H27": "sock=client at=warning",
-    "H28": "sock=client at=warning",
+    "H28": "at=warning",
     "H18": "sock=backend at=error",
 }
 _STATUS = {"H26": 400, "H27": 499, "H28": 499}
@@ -166,7 +166,7 @@ def code(record: RouterRecord) -> str:
         return record.refusal
     if record.termination == "--" or record.status == 101:
         return ""
-    if not record.server and record.termination[0] in "Ss":
+    if not record.server and record.termination == "SC":
         return "H99"
     found = _CODES.get(record.termination)
     return found if found is not None else _CODES_BY_CAUSE.get(record.termination[0], "H99")

@@ -1,0 +1,128 @@
+"""auth:login, auth:logout, auth:whoami, auth:token."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from pogo.cli import output, platforms
+from pogo.cli.client import Api, basic, escape
+from pogo.cli.context import Context
+from pogo.cli.errors import ApiError, CliError, NotLoggedIn
+
+EXPIRES_IN = 2_592_000
+
+
+def login(context: Context) -> None:
+    """Exchange e-mail and password for a token of 30 days, and keep the token, never the password."""
+    if os.environ.get("POGO_API_KEY"):
+        raise CliError("Cannot log in with POGO_API_KEY set.\nRun unset POGO_API_KEY first.", 1)
+    platform = platforms.find(context.option("host"))
+    sys.stderr.write(f"pogo: Enter your login credentials for {platform.api}\n")
+    email = _ask(f"Email [{platform.email}]: " if platform.email else "Email: ") or platform.email
+    if not email:
+        raise CliError("No e-mail address was given.")
+    password = _ask_secret("Password: ")
+    api = Api(platform)
+    body = {
+        "description": f"pogo login from {os.uname().nodename}",
+        "expires_in": int(context.option("expires-in") or EXPIRES_IN),
+        "scope": ["global"],
+    }
+    authorization = _authorize(api, email, password, body)
+    token = authorization["access_token"]["token"]
+    platform = platform._replace(token=token)
+    email = Api(platform).get("/account")["email"]
+    platforms.remember(platform._replace(email=email))
+    output.line(f"Logged in as {output.paint(str(email), 'green')}")
+
+
+def _authorize(api: Api, email: str, password: str, body: dict[str, Any]) -> Any:
+    headers = {"Authorization": basic(email, password)}
+    try:
+        return api.call("POST", "/oauth/authorizations", body, headers=headers)
+    except ApiError as failure:
+        if failure.id != "two_factor":
+            raise CliError(str(failure.body.get("message") or failure.message), 2) from failure
+        headers["Heroku-Two-Factor-Code"] = _ask_secret("Two-factor code: ")
+        return api.call("POST", "/oauth/authorizations", body, headers=headers)
+
+
+def _ask(question: str) -> str:
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer:
+        raise CliError("There is no answer to read: the input has ended.")
+    return answer.strip()
+
+
+def _ask_secret(question: str) -> str:
+    """Without echo on a terminal; from stdin where there is none (scripts, tests)."""
+    if not sys.stdin.isatty():
+        return _ask(question)
+    from getpass import getpass
+
+    return getpass(question, sys.stderr)
+
+
+def logout(context: Context) -> None:
+    """Revoke the session and the token; already invalid ones are fine. The platform itself stays known."""
+    platform = context.platform
+    with output.Action("Logging out"):
+        if platform.token:
+            _revoke(context.api, platform.token)
+        known = platforms.load().known.get(platform.api)
+        if known:
+            platforms.remember(known._replace(token=None), switch=False)
+
+
+def _revoke(api: Api, token: str) -> None:
+    """The session of this token, and the authorization that holds it unless it is the account's default one."""
+    try:
+        api.delete("/oauth/sessions/~")
+    except ApiError as failure:
+        if failure.status not in (401, 404):
+            raise
+    try:
+        authorizations = api.get_all("/oauth/authorizations")
+        default = _default(api)
+        for one in authorizations:
+            held = (one.get("access_token") or {}).get("token") or ""
+            if _same_token(held, token) and one["id"] != default:
+                api.delete(f"/oauth/authorizations/{escape(one['id'])}")
+    except ApiError as failure:
+        if failure.status not in (401, 404):
+            raise
+
+
+def _default(api: Api) -> str | None:
+    try:
+        found: str | None = api.get("/oauth/authorizations/~").get("id")
+        return found
+    except ApiError as failure:
+        if failure.status != 404:
+            raise
+        return None
+
+
+def _same_token(shown: str, token: str) -> bool:
+    """The list may redact a token with ten asterisks: then what is left of it has to fit."""
+    start, stars, end = shown.partition("*" * 10)
+    return shown == token or bool(stars and (start or end) and token.startswith(start) and token.endswith(end))
+
+
+def whoami(context: Context) -> None:
+    try:
+        output.line(context.api.get("/account")["email"])
+    except ApiError as failure:
+        if failure.status != 401:
+            raise
+        raise NotLoggedIn(context.platform.api, "Your login is no longer valid") from failure
+
+
+def token(context: Context) -> None:
+    if not context.platform.token:
+        raise NotLoggedIn(context.platform.api)
+    output.line(context.platform.token)

@@ -1,0 +1,294 @@
+"""The one table of commands. Ids, aliases, flags and arguments are the official client's; a test compares them.
+
+It is data alone, so that a command imports only its own module. What of the official client is left out, and what
+is ours, stands in `pogo.cli.upstream`.
+"""
+
+from __future__ import annotations
+
+from pogo.cli.parser import Arg, Command, Flag
+
+REMOTE = Flag("remote", "r", "git remote of the app to use", option=True)
+APP = (Flag("app", "a", "app to run the command against", option=True, required=True), REMOTE)
+ANY_APP = (Flag("app", "a", "app to run the command against", option=True), REMOTE)
+JSON = Flag("json", help="show the result as JSON")
+JSON_J = Flag("json", "j", "show the result as JSON")
+SHELL = Flag("shell", "s", "show the result in shell format")
+DYNO = Flag("dyno-name", "d", "only this dyno, as web.1", option=True)
+TYPE = Flag("process-type", "p", "only dynos of this type", option=True, excludes=("dyno-name",))
+INDEX = Flag("index", "i", "1-based position in the list", option=True)
+HIDDEN_APP = Arg("app", help="app to run the command against")
+BUILDPACK = "name (heroku/python) or git URL"
+CREATE_FLAGS = (
+    Flag("app", help="name of the new app", option=True, hidden=True),
+    Flag("buildpack", "b", BUILDPACK, option=True),
+    JSON,
+    Flag("no-remote", "n", "do not create a git remote"),
+    Flag("region", help="region of the app", option=True),
+    Flag("remote", "r", "name of the git remote to create (pogo)", option=True),
+    Flag("stack", "s", "stack of the app", option=True),
+)
+RUN_FLAGS = (
+    *APP,
+    Flag("env", "e", "environment variables, as 'A=1;B=2'", option=True),
+    Flag("no-launcher", help="accepted, without effect: there is no launcher here"),
+    Flag("size", "s", "dyno size", option=True),
+    Flag("type", help="process type whose settings to use", option=True),
+)
+
+COMMANDS = (
+    Command("access", "access:show", "who has access to an app", (), (*APP, JSON)),
+    Command("access:add", "access:add", "give a person access to an app", (Arg("email", True),), APP),
+    Command("access:remove", "access:remove", "take a person's access away", (), APP, strict=False),
+    Command(
+        "apps",
+        "apps:show",
+        "list your apps",
+        (),
+        (
+            Flag("all", "A", "include the apps of all teams"),
+            JSON_J,
+            Flag("personal", "p", "only personal apps"),
+        ),
+        ("list", "apps:list"),
+    ),
+    Command("apps:create", "apps:create", "create an app", (Arg("app", help="its name"),), CREATE_FLAGS, ("create",)),
+    Command(
+        "apps:destroy",
+        "apps:destroy",
+        "destroy an app for good",
+        (HIDDEN_APP,),
+        (*ANY_APP, Flag("confirm", "c", "the app's name, instead of the question", option=True)),
+        ("destroy", "apps:delete"),
+    ),
+    Command("apps:info", "apps:info", "show an app", (HIDDEN_APP,), (*ANY_APP, JSON_J, SHELL), ("info",)),
+    Command("apps:open", "apps:open_", "open an app in the browser", (Arg("path"),), APP, ("open",)),
+    Command("apps:rename", "apps:rename", "rename an app", (Arg("newname", True),), APP, ("rename",)),
+    Command("apps:stacks", "stacks:show", "list the stacks an app can use", (), APP, ("stack",)),
+    Command("apps:stacks:set", "stacks:choose", "set the stack of an app", (Arg("stack", True),), APP, ("stack:set",)),
+    Command(
+        "auth:login",
+        "auth:login",
+        "log in with e-mail and password",
+        (),
+        (
+            Flag("expires-in", "e", "seconds until the token expires (30 days)", option=True, integer=True),
+            Flag("interactive", "i", "ask for e-mail and password (always so here)"),
+            Flag("host", help="address of the platform, as https://host:port (pogo only)", option=True),
+        ),
+        ("login",),
+    ),
+    Command("auth:logout", "auth:logout", "forget the login and revoke its token", aliases=("logout",)),
+    Command("auth:token", "auth:token", "print the token in use"),
+    Command("auth:whoami", "auth:whoami", "print who you are", aliases=("whoami",)),
+    Command("buildpacks", "buildpacks:show", "list the buildpacks of an app", (), (*APP, JSON_J)),
+    Command(
+        "buildpacks:add",
+        "buildpacks:add",
+        "add a buildpack",
+        (Arg("buildpack", True, BUILDPACK),),
+        (*APP, INDEX, JSON_J),
+    ),
+    Command("buildpacks:clear", "buildpacks:clear", "remove all buildpacks", (), (*APP, JSON_J)),
+    Command(
+        "buildpacks:remove",
+        "buildpacks:remove",
+        "remove a buildpack",
+        (Arg("buildpack", help=BUILDPACK),),
+        (*APP, INDEX, JSON_J),
+    ),
+    Command(
+        "buildpacks:set",
+        "buildpacks:choose",
+        "set a buildpack, the first unless --index says otherwise",
+        (Arg("buildpack", True, BUILDPACK),),
+        (*APP, INDEX, JSON_J),
+    ),
+    Command("config", "config:show", "show the config vars of an app", (), (*APP, JSON_J, SHELL)),
+    Command("config:edit", "config:edit", "edit config vars in $EDITOR", (Arg("key", help="only this one"),), APP),
+    Command(
+        "config:get", "config:get", "show one config var", (Arg("KEY", True),), (*APP, JSON_J, SHELL), strict=False
+    ),
+    Command("config:set", "config:assign", "set config vars: A=1 B=2", (), APP, ("config:add",), strict=False),
+    Command("config:unset", "config:unset", "remove config vars", (), APP, ("config:remove",), strict=False),
+    Command(
+        "domains",
+        "domains:show",
+        "list the domains of an app",
+        (),
+        (*APP, JSON_J),
+    ),
+    Command(
+        "domains:add",
+        "domains:add",
+        "add a domain",
+        (Arg("hostname", True),),
+        (
+            *APP,
+            Flag("cert", "c", "certificate to use for it", option=True),
+            JSON_J,
+            Flag("wait", help="wait until the domain is ready"),
+        ),
+    ),
+    Command("domains:clear", "domains:clear", "remove all custom domains", (), APP),
+    Command("domains:info", "domains:info", "show a domain", (Arg("hostname", True),), APP),
+    Command("domains:remove", "domains:remove", "remove a domain", (Arg("hostname", True),), APP),
+    Command("domains:wait", "domains:wait", "wait until domains are ready", (Arg("hostname"),), APP),
+    Command(
+        "env",
+        "environment:show",
+        'print what points the official client here: eval "$(pogo env)"',
+        (),
+        (Flag("no-token", help="leave the login out"),),
+    ),
+    Command("git:clone", "git:clone", "clone an app's repository", (Arg("DIRECTORY"),), APP),
+    Command("git:credentials", "git:credentials", "answer git's question", (Arg("command", True),), hidden=True),
+    Command("git:remote", "git:remote", "add the git remote of an app", (), ANY_APP, strict=False),
+    Command(
+        "help",
+        "version:help_",
+        "show help of a command",
+        (Arg("command"),),
+        (Flag("nested-commands", "n", "include all commands"),),
+        strict=False,
+    ),
+    Command(
+        "logs",
+        "logs:show",
+        "show the latest log lines",
+        (),
+        (
+            *APP,
+            Flag("dyno-name", "d", "only this dyno, as web.1", option=True, also=("dyno",)),
+            Flag("force-colors", help="colours even when not on a terminal"),
+            Flag("no-color", help="no colours", hidden=True, excludes=("force-colors",)),
+            Flag("num", "n", "number of lines (100)", option=True, integer=True),
+            Flag("process-type", "p", "only this process type", option=True, excludes=("dyno-name", "ps")),
+            Flag("ps", "p", "only this process type", option=True, hidden=True, excludes=("dyno-name",)),
+            Flag("source", "s", "only app, or only heroku (the platform)", option=True),
+            Flag("tail", "t", "go on with new lines as they come"),
+        ),
+    ),
+    Command("maintenance", "apps:maintenance", "show whether an app is in maintenance", (), APP),
+    Command("maintenance:off", "apps:maintenance_off", "end the maintenance of an app", (), APP),
+    Command("maintenance:on", "apps:maintenance_on", "put an app into maintenance", (), APP),
+    Command("platform", "platform:show", "list the platforms you know", (), (JSON,)),
+    Command(
+        "platform:add",
+        "platform:add",
+        "remember a platform and use it",
+        (Arg("url", True, "https://host or https://host:port"),),
+        (
+            Flag("ca", help="CA certificate of the installation (PEM)", option=True),
+            Flag("email", help="whose token it is", option=True),
+            Flag("git", help="git host, if it is not the usual one", option=True),
+            Flag("no-switch", help="go on using the current one"),
+            Flag("token", help="API token; - reads it from stdin", option=True),
+        ),
+    ),
+    Command("platform:remove", "platform:remove", "forget a platform", (Arg("url", True),)),
+    Command("platform:use", "platform:use", "use another platform from now on", (Arg("url", True),)),
+    Command(
+        "ps",
+        "ps:show",
+        "list the dynos of an app",
+        (),
+        (*APP, JSON, Flag("no-wrap", help="accepted, without effect: nothing is wrapped")),
+        strict=False,
+    ),
+    Command(
+        "ps:restart",
+        "ps:restart",
+        "restart dynos",
+        (Arg("dyno", help="a dyno or a process type"),),
+        (*APP, DYNO, TYPE),
+        ("dyno:restart", "restart"),
+    ),
+    Command(
+        "ps:scale",
+        "ps:scale",
+        "show or set how many dynos run: web=2 worker+1 web=1:basic",
+        (),
+        APP,
+        ("dyno:scale", "scale"),
+        strict=False,
+    ),
+    Command(
+        "ps:stop",
+        "ps:stop",
+        "stop dynos",
+        (Arg("dyno", help="a dyno or a process type"),),
+        (*APP, DYNO, TYPE),
+        ("dyno:stop", "ps:kill", "dyno:kill", "stop", "kill"),
+    ),
+    Command(
+        "ps:type",
+        "ps:type_",
+        "show or set the size of dynos: basic, or web=standard-1x",
+        (),
+        APP,
+        ("ps:resize", "dyno:resize", "resize", "dyno:type"),
+        strict=False,
+    ),
+    Command(
+        "ps:wait",
+        "ps:wait",
+        "wait until all dynos run the latest release",
+        (),
+        (
+            *APP,
+            Flag("type", "t", "only this process type", option=True),
+            Flag("wait-interval", "w", "seconds between two looks (10)", option=True, integer=True),
+            Flag("with-run", "R", "one-off dynos too", excludes=("type",)),
+        ),
+    ),
+    Command(
+        "releases",
+        "releases:show",
+        "list the releases of an app",
+        (),
+        (*APP, JSON, Flag("num", "n", "number of releases (15)", option=True, integer=True)),
+    ),
+    Command("releases:info", "releases:info", "show a release", (Arg("release", help="v12"),), (*APP, JSON, SHELL)),
+    Command("releases:output", "releases:show_output", "show what a release command printed", (Arg("release"),), APP),
+    Command(
+        "releases:rollback",
+        "releases:rollback",
+        "go back to a release",
+        (Arg("release", help="v12"),),
+        APP,
+        ("rollback",),
+    ),
+    Command(
+        "run",
+        "run:attach",
+        "run a command in a one-off dyno, attached to this terminal",
+        (),
+        (
+            *RUN_FLAGS,
+            Flag("exit-code", "x", "accepted: the exit status is always passed on"),
+            Flag("no-notify", help="accepted, without effect: there are no notifications"),
+            Flag("no-tty", help="no terminal, as with a pipe"),
+        ),
+        strict=False,
+    ),
+    Command(
+        "run:detached",
+        "run:detached",
+        "run a command in a one-off dyno in the background",
+        (),
+        (*RUN_FLAGS, Flag("tail", "t", "show its log")),
+        strict=False,
+    ),
+    Command(
+        "stack:build", "stacks:build", "build a stack image (on the platform's machine, as root)", (Arg("name", True),)
+    ),
+    Command(
+        "version", "version:show", "print the version", (), (JSON, Flag("verbose", help="with the Python it runs on"))
+    ),
+)
+
+
+def by_name() -> dict[str, Command]:
+    """Every command by its id and by each alias."""
+    return {name: command for command in COMMANDS for name in (command.id, *command.aliases)}

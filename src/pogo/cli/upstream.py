@@ -1,0 +1,48 @@
+"""How `pogo` differs from the official client's command surface, and why. Read by error messages and by the test."""
+
+from __future__ import annotations
+
+NO_SPACES = "there are no private spaces here"
+NO_TEAMS = "teams come with the full API"
+NO_EXTENDED = "it shows internals of another platform"
+USE_JSON = "use --json and a tool of your choice"
+
+#: (command, flag) of the official client that `pogo` does not take → the reason. `*` stands for every command.
+UNSUPPORTED = {
+    ("*", "prompt"): "pogo names what is missing instead of asking for it",
+    ("access:add", "permissions"): NO_TEAMS,
+    ("apps", "internal-routing"): NO_SPACES,
+    ("apps", "space"): NO_SPACES,
+    ("apps", "team"): NO_TEAMS,
+    ("apps:create", "addons"): "add-ons come later",
+    ("apps:create", "features"): "an app has no features to choose yet",
+    ("apps:create", "internal-routing"): NO_SPACES,
+    ("apps:create", "kernel"): "the stack is the choice here",
+    ("apps:create", "locked"): NO_TEAMS,
+    ("apps:create", "manifest"): "no heroku.yml",
+    ("apps:create", "space"): NO_SPACES,
+    ("apps:create", "team"): NO_TEAMS,
+    ("apps:info", "extended"): NO_EXTENDED,
+    ("auth:login", "browser"): "log in with e-mail and password",
+    ("auth:login", "sso"): "log in with e-mail and password",
+    ("domains", "columns"): USE_JSON,
+    ("domains", "csv"): USE_JSON,
+    ("domains", "extended"): USE_JSON,
+    ("domains", "filter"): USE_JSON,
+    ("domains", "no-wrap"): "nothing is wrapped",
+    ("domains", "sort"): USE_JSON,
+    ("ps", "extended"): NO_EXTENDED,
+    ("releases", "extended"): NO_EXTENDED,
+    ("run", "listen"): "it opens ports of another platform's tooling",
+}
+
+#: Flags of ours on the official client's commands.
+OUR_FLAGS = {("auth:login", "host")}
+
+#: Commands of ours.
+OUR_COMMANDS = {"env", "platform", "platform:add", "platform:remove", "platform:use", "stack:build"}
+
+
+def reason(command: str, flag: str) -> str | None:
+    """Why a flag of the official client is not taken; None for a flag that it does not have either."""
+    return UNSUPPORTED.get((command, flag)) or UNSUPPORTED.get(("*", flag))

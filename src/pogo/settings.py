@@ -101,5 +101,26 @@ class Settings(BaseSettings):
     def git_host(self) -> str:
         return "localhost" if self.local else f"git.{self.domain}"
 
+    @property
+    def tmp_dir(self) -> Path:
+        """For files on their way between a container and the store; emptied when pogod starts."""
+        return self.state_dir / "tmp"
+
+    @property
+    def git_dir(self) -> Path:
+        return self.state_dir / "git"
+
+    def build_environment(self) -> dict[str, str]:
+        """The operator's environment of all builds (`<state>/build.env`, lines KEY=VALUE): registries, proxies."""
+        file = self.state_dir / "build.env"
+        lines = file.read_text().splitlines() if file.exists() else []
+        pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
+        return {key.strip(): value.strip() for key, _, value in pairs}
+
+    def app_url(self, name: str) -> str:
+        """Where the app is seen; plain HTTP on a local installation, whose CA no browser knows."""
+        host = self.app_host(name)
+        return (self.http_url(host) if self.local else self.https_url(host)) + "/"
+
     def app_host(self, name: str) -> str:
         return f"{name}.{self.domain}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
@@ -146,6 +146,11 @@ def change(db: Database, dyno_id: str, expected: str, **values: Any) -> bool:
         mine = (Dyno.id == dyno_id, Dyno.state == expected)
         query = update(Dyno).where(*mine).values(updated_at=utcnow(), **values).returning(Dyno.id)
         return session.scalar(query) is not None
+
+
+def stop_deadline(grace: float) -> datetime:
+    """When a process that is told to stop now gets SIGKILL. grace: seconds."""
+    return utcnow() + timedelta(seconds=grace)
 
 
 def forget(db: Database, dyno_id: str) -> None:

@@ -47,7 +47,8 @@ class Hints:
     def wake(self, *names: str) -> None:
         """From any thread: `dynos`, `builds`, `releases`, `router`, `cleanup`."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(lambda: [self._events[name].set() for name in names])
+            for name in names:
+                self._loop.call_soon_threadsafe(self._events[name].set)
 
     async def wait(self, name: str, period: float) -> None:
         """Return when woken, or after `period` seconds."""

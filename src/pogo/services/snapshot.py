@@ -15,7 +15,7 @@ from pogo.services.releases import RELEASE_TYPE
 
 @dataclass
 class AppState:
-    """One app. release: id of the current release with a slug, else None. address: of dynos by dyno id.
+    """One app. release: id of the current release with a slug, else None. port, address: of dynos by dyno id.
 
     web: how many web dynos the formation asks for.
     """
@@ -29,7 +29,8 @@ class AppState:
     domains: list[str] = field(default_factory=list)
     wants: list[Want] = field(default_factory=list)
     dynos: list[DynoState] = field(default_factory=list)
-    address: dict[str, tuple[str, int]] = field(default_factory=dict)
+    address: dict[str, str] = field(default_factory=dict)
+    port: dict[str, int] = field(default_factory=dict)
 
     @property
     def web(self) -> int:
@@ -94,5 +95,7 @@ def _read_dynos(session: Session, apps: dict[str, AppState]) -> None:
     for app_id, address, port, *values in session.execute(select(Dyno.app_id, Dyno.address, Dyno.port, *columns)):
         state = DynoState(*values)
         apps[app_id].dynos.append(state)
-        if address and port:
-            apps[app_id].address[state.id] = (address, port)
+        if address:
+            apps[app_id].address[state.id] = address
+        if port:
+            apps[app_id].port[state.id] = port

@@ -1,0 +1,113 @@
+"""From a dyno in the database to a container that runs, and to a port that answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import structlog
+
+from pogo.containers import ContainerSpec, Limits
+from pogo.errors import ContainerError, NotFound, PogoError
+from pogo.model import Dyno
+from pogo.rules import launch, sizes
+from pogo.services import dynos
+from pogo.services.platform import Platform
+
+log = structlog.get_logger()
+PARALLEL = 4  # measured: more boots at once do not help on a small machine
+PROBE_PAUSE = 0.05
+PROBE_TIMEOUT = 0.2  # a SYN that was lost is sent again only after a second
+
+
+class Boots:
+    """The boots and port probes that are under way in this daemon.
+
+    refused: container id → why it could not be started; such a dyno has crashed.
+    ready: ids of web dynos that answered on their port.
+    """
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.refused: dict[str, str] = {}
+        self.ready: set[str] = set()
+        self._boots: dict[str, asyncio.Task[None]] = {}
+        self._probes: dict[str, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(PARALLEL)
+
+    def under_way(self, container: str | None) -> bool:
+        return container in self._boots
+
+    def boot(self, dyno_id: str, container: str) -> None:
+        if container not in self._boots:
+            task = self._boots[container] = asyncio.create_task(self._boot(dyno_id, container))
+            task.add_done_callback(lambda _: self._boots.pop(container, None))
+
+    def probe(self, dyno_id: str, address: str, port: int) -> None:
+        if dyno_id not in self._probes and dyno_id not in self.ready:
+            task = self._probes[dyno_id] = asyncio.create_task(self._probe(dyno_id, address, port))
+            task.add_done_callback(lambda _: self._probes.pop(dyno_id, None))
+
+    def forget(self, dyno_id: str, container: str | None) -> None:
+        """The dyno is no longer starting in this container."""
+        self.ready.discard(dyno_id)
+        if task := self._probes.get(dyno_id):
+            task.cancel()
+        if container:
+            self.refused.pop(container, None)
+
+    async def _boot(self, dyno_id: str, container: str) -> None:
+        platform = self.platform
+        async with self._slots:
+            dyno = await platform.call(dynos.get_dyno, dyno_id)
+            if dyno is None or dyno.container != container or dyno.state != "starting":
+                return
+            try:
+                spec = await asyncio.to_thread(self._spec, dyno, container)
+                started = await platform.containers.start(spec)
+                await platform.call(dynos.change, dyno_id, "starting", address=started.address)
+            except (ContainerError, NotFound) as error:
+                log.warning("cannot boot", dyno=dyno.name, app=dyno.app.name, error=str(error))
+                self.refused[container] = error.message
+            except PogoError as error:  # nobody answered: the next turn boots it again
+                log.warning("boot put off", dyno=dyno.name, app=dyno.app.name, error=str(error))
+                await asyncio.sleep(1)
+        platform.hints.wake("dynos")
+
+    def _spec(self, dyno: Dyno, container: str) -> ContainerSpec:
+        slug = dyno.release.slug
+        if slug is None:
+            raise NotFound("slug", f"Release v{dyno.release.version} has no slug.")
+        size = sizes.find_size(dyno.size)
+        env = launch.environment(dyno.release.config, dyno.env, dyno.name, dyno.port, size.memory)
+        labels = {"kind": "dyno", "app": dyno.app_id, "dyno": dyno.name}
+        if dyno.kind == "release":
+            labels["release"] = dyno.release_id
+        return ContainerSpec(
+            id=container,
+            slot=dyno.app.slot,
+            stack=slug.stack,
+            slug=self.platform.store.local(slug.blob),
+            command=launch.command(dyno.command),
+            env=env,
+            limits=Limits(memory=size.memory, cpu_shares=size.shares, pids=size.pids),
+            tty=(dyno.tty_rows, dyno.tty_columns) if dyno.tty_rows and dyno.tty_columns else None,
+            stdin=dyno.attach and not dyno.tty_rows,
+            labels=labels,
+        )
+
+    async def _probe(self, dyno_id: str, address: str, port: int) -> None:
+        """Connect until it answers. The dynos loop ends this when the dyno is no longer starting."""
+        while True:
+            try:
+                async with asyncio.timeout(PROBE_TIMEOUT):
+                    _, writer = await asyncio.open_connection(address, port)
+            except (OSError, TimeoutError):
+                await asyncio.sleep(PROBE_PAUSE)
+                continue
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+            self.ready.add(dyno_id)
+            self.platform.hints.wake("dynos")
+            return

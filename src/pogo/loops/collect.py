@@ -1,0 +1,68 @@
+"""Brings the output of containers into the logs of their apps, each byte once, whoever is killed."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import structlog
+
+from pogo.containers import Observed
+from pogo.errors import PogoError
+from pogo.logs import Line
+from pogo.rules.log_lines import split_output
+from pogo.services.platform import Platform
+
+log = structlog.get_logger()
+RETRY = 1.0
+
+
+class Collector:
+    """One task per container; `finished` holds the ids whose whole output is in the log."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.finished: set[str] = set()
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def attend(self, containers: dict[str, Observed]) -> None:
+        """Collect from these; forget all others."""
+        for id, container in containers.items():
+            if id not in self._tasks:
+                self._tasks[id] = asyncio.create_task(self._collect(container))
+        for id in [id for id in self._tasks if id not in containers]:
+            self._tasks.pop(id).cancel()
+            self.finished.discard(id)
+
+    async def _collect(self, container: Observed) -> None:
+        while container.id not in self.finished:
+            try:
+                await self._read(container)
+                self.finished.add(container.id)
+            except PogoError as error:  # agent restarted, disk full: the spool keeps it for us
+                log.warning("cannot collect output", container=container.id, error=str(error))
+                await asyncio.sleep(RETRY)
+        self.platform.hints.wake("dynos", "releases")
+
+    async def _read(self, container: Observed) -> None:
+        platform, labels = self.platform, container.labels
+        app, dyno, release = labels["app"], labels["dyno"], labels.get("release", "")
+        offset = await asyncio.to_thread(platform.logs.cursor, app, container.id)
+        safe = offset
+        async for frame in platform.containers.logs(container.id, offset):
+            if release:
+                platform.transcripts.append(release, frame.data)
+            pieces = split_output(frame.data, frame.offset)
+            lines = [Line(frame.at, "app", dyno, piece.text, (container.id, piece.end)) for piece in pieces]
+            if frame.lost:
+                lines.insert(0, _lost(frame.lost, dyno))
+            platform.logs.append(app, lines)
+            if frame.offset - safe >= 65_536:
+                safe = frame.offset
+                await platform.containers.collected(container.id, safe)
+
+
+def _lost(count: int, dyno: str) -> Line:
+    # Heroku's code for output that came faster than it could be taken.
+    text = f"Error L10 (output buffer overflow): {count} messages dropped."
+    return Line(time.time(), "heroku", dyno, text)

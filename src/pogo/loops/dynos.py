@@ -1,0 +1,264 @@
+"""Makes the dynos that run equal to the formation; runs one-offs and release phases."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+
+from pogo.containers import Observed
+from pogo.errors import PogoError
+from pogo.loops.booting import Boots
+from pogo.loops.collect import Collector
+from pogo.model import utcnow
+from pogo.rules import formation as rules
+from pogo.rules.formation import DynoState, Seen
+from pogo.services import dynos, snapshot
+from pogo.services.platform import Platform
+from pogo.services.snapshot import AppState
+
+log = structlog.get_logger()
+PERIOD = 1.0
+PORTS = range(3000, 32_000)  # below the range that Linux takes for outgoing connections
+R15 = "Error R15 (Memory quota vastly exceeded)"
+
+
+@dataclass
+class Dynos:
+    """The loop. It keeps in memory only what is under way; a new daemon finds all else again."""
+
+    platform: Platform
+    boots: Boots = field(init=False)
+    collector: Collector = field(init=False)
+    _told_to_stop: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self.boots = Boots(self.platform)
+        self.collector = Collector(self.platform)
+        settings = self.platform.settings
+        self.bounds = rules.Bounds(
+            boot=settings.boot_timeout, grace=settings.stop_grace, pause_max=settings.restart_pause_max
+        )
+
+    async def turn(self) -> bool:
+        """One round over all apps. True when something changed."""
+        # In this order: a container is listed before its dyno is looked up, so that one that is
+        # being started is never taken for a stray.
+        listed = await self.platform.containers.list()
+        observed = {container.id: container for container in listed if container.labels.get("kind") == "dyno"}
+        apps = await self.platform.call(snapshot.read)
+        self.collector.attend(observed)
+        changed = False
+        known = set()
+        for app in apps:
+            known |= {dyno.container for dyno in app.dynos}
+            seen = {
+                id: self._seen(observed, id)
+                for dyno in app.dynos
+                if (id := dyno.container) and self._visible(observed, id)
+            }
+            steps = rules.plan(
+                None if app.destroyed else app.release,
+                app.wants,
+                app.dynos,
+                seen,
+                self.boots.ready,
+                utcnow(),
+                self.bounds,
+            )
+            for step in steps:
+                changed |= await self._do(app, step, observed)
+            for dyno in app.dynos:
+                await self._attend(app, dyno, observed)
+        for id in observed.keys() - known:
+            await self._clear_stray(observed[id])
+        return changed
+
+    def _visible(self, observed: dict[str, Observed], id: str) -> bool:
+        return id in observed or id in self.boots.refused
+
+    def _seen(self, observed: dict[str, Observed], id: str) -> Seen:
+        if reason := self.boots.refused.get(id):
+            return Seen(status=rules.LOST, collected=True, refused=reason)
+        end = observed[id].exit
+        if end is None:
+            return Seen()
+        return Seen(end.status, end.oom, id in self.collector.finished)
+
+    async def _attend(self, app: AppState, dyno: DynoState, observed: dict[str, Observed]) -> None:
+        """Go on with what a previous daemon began: probes of starting dynos, signals to stopping ones."""
+        container = observed.get(dyno.container or "")
+        if container is None or container.exit is not None:
+            return
+        if dyno.state == "starting" and dyno.type == "web" and dyno.kind == "formation" and dyno.id in app.port:
+            self.boots.probe(dyno.id, container.address, app.port[dyno.id])
+        if dyno.state == "stopping" and container.id not in self._told_to_stop:
+            left = (dyno.stop_by - utcnow()).total_seconds() if dyno.stop_by else 0
+            await self._signal(container.id, max(0.0, left))
+
+    async def _signal(self, container: str, grace: float) -> None:
+        await self.platform.containers.stop(container, grace)
+        self._told_to_stop.add(container)
+
+    async def _clear_stray(self, container: Observed) -> None:
+        """A container whose dyno is gone: an app destroyed, or a start that came after all."""
+        if container.exit is None:
+            if container.id not in self._told_to_stop:
+                await self._signal(container.id, 0)
+        else:
+            await self._remove(container.id)
+
+    async def _remove(self, container: str) -> None:
+        await self.platform.containers.remove(container)
+        self._told_to_stop.discard(container)
+
+    async def _do(self, app: AppState, step: rules.Step, observed: dict[str, Observed]) -> bool:
+        """Take one step: first in the database, if the dyno still is as it was, then outside."""
+        try:
+            match step:
+                case rules.Create(want):
+                    await self._create(app, want)
+                case rules.Retire(dyno, why):
+                    return await self._change(dyno, retired=why)
+                case rules.Boot(dyno):
+                    return await self._boot(app, dyno)
+                case rules.MarkUp(dyno):
+                    if await self._change(dyno, state="up"):
+                        self._say(app, dyno, "State changed from starting to up")
+                        self.platform.hints.wake("router")
+                case rules.Drain(dyno):
+                    await self._change(dyno, state="draining")
+                    self.platform.hints.wake("router")
+                case rules.Stop(dyno, grace, code):
+                    await self._stop(app, dyno, grace, code)
+                case rules.Crash():
+                    await self._crash(app, step)
+                case rules.Finish(dyno, status):
+                    await self._finish(app, dyno, status)
+                case rules.Park(dyno):
+                    await self._clear(app, dyno, observed, state="down", retired=None)
+                case rules.Clear(dyno, forget):
+                    await self._clear(app, dyno, observed, forget=forget)
+        except PogoError as error:  # one dyno that fails must not hold up the others
+            log.warning("step failed", step=type(step).__name__, app=app.name, error=str(error))
+            return False
+        return True
+
+    async def _change(self, dyno: DynoState, **values: object) -> bool:
+        return await self.platform.call(dynos.change, dyno.id, dyno.state, **values)
+
+    def _say(self, app: AppState, dyno: DynoState, text: str) -> None:
+        self.platform.say(app.id, dyno.name, text, at=time.time())
+
+    async def _create(self, app: AppState, want: rules.Want) -> None:
+        values = {
+            "app_id": app.id,
+            "release_id": app.release,
+            "type": want.type,
+            "number": want.number,
+            "size": want.size,
+            "command": want.command,
+        }
+        await self.platform.call(dynos.create, [values])
+
+    async def _boot(self, app: AppState, dyno: DynoState) -> bool:
+        if self.boots.under_way(dyno.container):
+            return False
+        again = dyno.state == "starting" and dyno.container is not None
+        container = dyno.container if again and dyno.container else dynos.new_container(dyno.type)
+        self.boots.forget(dyno.id, dyno.container)
+        values = {"port": random.choice(PORTS), "address": None, "exit_status": None, "stop_by": None}  # noqa: S311
+        if not again and not await self._change(
+            dyno, state="starting", container=container, state_at=utcnow(), **values
+        ):
+            return False
+        row = await self.platform.call(dynos.get_dyno, dyno.id)
+        if row is not None and not again:
+            self._say(app, dyno, f"Starting process with command `{row.command}`")
+        self.boots.boot(dyno.id, container)
+        return not again
+
+    async def _stop(self, app: AppState, dyno: DynoState, grace: float, code: str) -> None:
+        if not await self._change(dyno, state="stopping", stop_by=dynos.stop_deadline(grace)):
+            return
+        self.boots.forget(dyno.id, None)
+        if code == "R10":
+            limit = f"{self.bounds.boot:g} seconds"
+            self._say(
+                app, dyno, f"Error R10 (Boot timeout) -> Web process failed to bind to $PORT within {limit} of launch"
+            )
+            self._say(app, dyno, "Stopping process with SIGKILL")
+        else:
+            self._say(app, dyno, "Stopping all processes with SIGTERM")
+        if dyno.container:
+            await self._signal(dyno.container, grace)
+        self.platform.hints.wake("router")
+
+    async def _crash(self, app: AppState, step: rules.Crash) -> None:
+        dyno = step.dyno
+        wait = step.pause * random.uniform(0.8, 1.2)  # noqa: S311  (dynos that died together come back apart)
+        if not await self._change(
+            dyno,
+            state="crashed",
+            exit_status=step.status,
+            restarts=step.restarts,
+            next_start=utcnow() + timedelta(seconds=wait),
+            stop_by=None,
+        ):
+            return
+        self.boots.forget(dyno.id, dyno.container)
+        self._say(app, dyno, step.reason.capitalize() if step.reason else f"Process exited with status {step.status}")
+        self._say(app, dyno, f"State changed from {'starting' if dyno.state == 'stopping' else dyno.state} to crashed")
+        if wait >= 1:
+            self._say(app, dyno, f"Crashed {step.restarts} times in a row: next start in {wait:.0f} seconds")
+        self.platform.hints.wake("router")
+
+    async def _finish(self, app: AppState, dyno: DynoState, status: int) -> None:
+        if not await self._change(dyno, state="complete", exit_status=status):
+            return
+        if reason := self.boots.refused.get(dyno.container or ""):
+            self._say(app, dyno, reason)
+        self.boots.forget(dyno.id, dyno.container)
+        self._say(app, dyno, f"Process exited with status {status}")
+        self._say(app, dyno, f"State changed from {dyno.state} to complete")
+        self.platform.hints.wake("releases", "attach")
+
+    async def _clear(
+        self, app: AppState, dyno: DynoState, observed: dict[str, Observed], *, forget: bool = False, **values: object
+    ) -> None:
+        container = observed.get(dyno.container or "")
+        if container and container.exit:
+            if container.exit.oom:
+                self._say(app, dyno, R15)
+            if dyno.state == "stopping" and dyno.stop_by:
+                self._say_stopped(app, dyno, container.exit.status)
+        if dyno.container:
+            await self._remove(dyno.container)
+            self.boots.forget(dyno.id, dyno.container)
+        if forget:
+            await self.platform.call(dynos.forget, dyno.id)
+        else:
+            await self._change(dyno, container=None, address=None, **values)
+
+    def _say_stopped(self, app: AppState, dyno: DynoState, status: int) -> None:
+        if status == 137 and dyno.stop_by and utcnow() >= dyno.stop_by:
+            grace = f"{self.bounds.grace:g} seconds"
+            self._say(
+                app, dyno, f"Error R12 (Exit timeout) -> At least one process failed to exit within {grace} of SIGTERM"
+            )
+            self._say(app, dyno, "Stopping remaining processes with SIGKILL")
+        self._say(app, dyno, f"Process exited with status {status}")
+
+    async def watch(self) -> None:
+        """Take a turn as soon as a container ends, instead of a period later."""
+        while True:
+            try:
+                async for _ in self.platform.containers.watch():
+                    self.platform.hints.wake("dynos")
+            except PogoError as error:
+                log.info("watch interrupted", error=str(error))
+            await asyncio.sleep(1)

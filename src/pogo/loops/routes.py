@@ -1,0 +1,93 @@
+"""Makes the router show the apps: hosts, dynos in and out, refusals; and brings its request log to the apps."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict, defaultdict
+from dataclasses import dataclass, field
+
+from pogo.logs import Line
+from pogo.rules import routing
+from pogo.rules.router_log import RouterRecord, heroku_line
+from pogo.services import dynos, snapshot
+from pogo.services.platform import Platform
+from pogo.services.snapshot import AppState
+
+PERIOD = 1.0
+REMEMBERED = 10_000
+SHOWN: dict[str, routing.DynoState] = {
+    "starting": "starting",
+    "up": "up",
+    "crashed": "crashed",
+    "draining": "stopping",
+    "stopping": "stopping",
+}
+
+
+@dataclass
+class RouterLoop:
+    """apps: slot → app id. names: container id → dyno name; it outlives the dyno, whose last lines come late."""
+
+    platform: Platform
+    apps: dict[int, str] = field(default_factory=dict)
+    names: OrderedDict[str, str] = field(default_factory=OrderedDict)
+
+    async def turn(self) -> bool:
+        platform, grace = self.platform, self.platform.settings.stop_grace
+        states = await platform.call(snapshot.read)
+        self._remember(states)
+        applied = await platform.router.apply(routing.routes(self._view(app) for app in states if not app.destroyed))
+        for app in states:
+            for dyno in app.dynos:
+                # This turn has told the router that it drains; without requests left it may stop.
+                if dyno.state == "draining" and dyno.container not in applied.busy:
+                    await platform.call(
+                        dynos.change, dyno.id, "draining", state="stopping", stop_by=dynos.stop_deadline(grace)
+                    )
+                    platform.say(app.id, dyno.name, "Stopping all processes with SIGTERM", at=time.time())
+                    platform.hints.wake("dynos")
+        return False
+
+    def _view(self, app: AppState) -> routing.AppView:
+        settings = self.platform.settings
+        stopped_by_user = sum(dyno.state == "down" for dyno in app.dynos if dyno.type == "web")
+        return routing.AppView(
+            slot=app.slot,
+            name=app.name,
+            hosts=(settings.app_host(app.name), *app.domains),
+            maintenance=app.maintenance,
+            has_slug=app.release is not None,
+            web_quantity=max(0, app.web - stopped_by_user),
+            dynos=tuple(
+                routing.DynoView(
+                    container_id=dyno.container,
+                    type=dyno.type,
+                    state=SHOWN[dyno.state],
+                    retired=dyno.retired is not None,
+                    address=app.address.get(dyno.id, ""),
+                    port=app.port.get(dyno.id, 0),
+                )
+                for dyno in app.dynos
+                if dyno.kind == "formation" and dyno.container and dyno.state in SHOWN
+            ),
+        )
+
+    def _remember(self, states: list[AppState]) -> None:
+        self.apps = {app.slot: app.id for app in states}
+        for app in states:
+            for dyno in app.dynos:
+                if dyno.container:
+                    self.names[dyno.container] = dyno.name
+        while len(self.names) > REMEMBERED:
+            self.names.popitem(last=False)
+
+    def on_records(self, records: list[RouterRecord]) -> None:
+        """Write requests into the logs of their apps: `heroku[router]: at=info method=GET …`."""
+        lines: dict[str, list[Line]] = defaultdict(list)
+        for record in records:
+            app = self.apps.get(record.slot)
+            if app:
+                text = heroku_line(record, self.names.get(record.server, ""))
+                lines[app].append(Line(record.time / 1e6, "heroku", "router", text))
+        for app, batch in lines.items():
+            self.platform.logs.append(app, batch)

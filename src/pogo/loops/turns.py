@@ -1,0 +1,62 @@
+"""How a loop turns: under a lease, when hinted or after a period, and again after a failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import structlog
+
+from pogo.errors import PogoError, Unavailable
+from pogo.services import leases
+from pogo.services.platform import Platform
+
+log = structlog.get_logger()
+T = TypeVar("T")
+PAUSE = 1.0  # seconds after a turn that failed
+RENEW = 5.0  # seconds; a third of a lease
+
+
+async def keep_turning(
+    platform: Platform, name: str, token: str, turn: Callable[[], Awaitable[bool]], period: float
+) -> None:
+    """Call `turn` for ever, while this daemon holds the lease `name`.
+
+    A turn that returns True has changed something and is followed by the next one at once. One that
+    fails is logged (the part that did not answer is named in the error) and tried again.
+    """
+    holds_until = 0.0
+    clock = asyncio.get_running_loop().time
+    while True:
+        again = False
+        try:
+            if clock() >= holds_until:
+                held = await platform.call(leases.hold, name, token)
+                holds_until = clock() + RENEW if held else 0.0
+            if holds_until:
+                again = await turn()
+        except PogoError as error:
+            log.warning("turn failed", loop=name, error=str(error))
+            await asyncio.sleep(PAUSE)
+        except Exception:
+            log.exception("turn failed", loop=name)
+            await asyncio.sleep(PAUSE)
+        if not again:
+            await platform.hints.wait(name, period)
+
+
+async def insist(action: Callable[[], Awaitable[T]], patience: float = 60) -> T:
+    """Repeat an action while its part does not answer (Unavailable), for up to `patience` seconds.
+
+    ContainerError and its like are answers, and raised at once.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + patience
+    while True:
+        try:
+            return await action()
+        except Unavailable as error:
+            if type(error) is not Unavailable or clock() > deadline:
+                raise
+        await asyncio.sleep(0.3)

@@ -1,0 +1,53 @@
+"""What the builder in the container is told, and what its exit status means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+FAULT_OF_APP = 1
+
+
+def build_file(
+    *,
+    build_id: str,
+    stack: tuple[str, str],
+    source_version: str | None,
+    buildpacks: Sequence[str],
+    config: Mapping[str, str],
+    env: Mapping[str, str],
+    slug_max_mb: int,
+) -> bytes:
+    """build.json for pogo.build. stack: our name and the value of STACK for buildpacks.
+
+    config: the app's config vars, shown to packs as files (ENV_DIR). env: of the operator (proxies,
+    registries), exported to packs.
+    """
+    document = {
+        "build_id": build_id.replace("-", ""),
+        "stack_name": stack[0],
+        "stack": stack[1],
+        "source_version": source_version,
+        "request_id": build_id,
+        "buildpacks": list(buildpacks),
+        "config": dict(config),
+        "env": dict(env),
+        "slug_max_mb": slug_max_mb,
+    }
+    return json.dumps(document).encode()
+
+
+def failure_text(status: int, *, oom: bool, memory_mb: int, refused: str = "") -> str:
+    """What the pusher is told when the builder ended with `status` and did not say why itself."""
+    if refused:
+        return f"The build could not be started: {refused}"
+    if oom or status == 137:
+        return (
+            f"The build was killed: it needs more than the {memory_mb} MB that a build may use (POGO_BUILD_MEMORY_MB)."
+        )
+    return f"The builder stopped unexpectedly (status {status}): a fault of the platform, not of your app. Push again."
+
+
+def rejected(text: str) -> bytes:
+    """The lines that end a failed build, after its own output."""
+    return f" !     {text}\n !\n !     Push rejected, the build failed.\n".encode()

@@ -36,7 +36,7 @@ class Cleanup:
         for key in [*blobs.only, f"caches/{app.id}"]:
             platform.store.delete(key)
         for transcript in blobs.transcripts:
-            platform.transcripts.delete(transcript)
+            platform.transcripts.remove(transcript)
         shutil.rmtree(platform.settings.git_dir / f"{app.id}.git", ignore_errors=True)
         platform.logs.destroy(app.id)
         apps.forget_app(platform.db, app.id)

@@ -165,11 +165,6 @@ def get_dyno(db: Database, dyno_id: str) -> Dyno | None:
         return session.get(Dyno, dyno_id)
 
 
-def by_container(db: Database, container: str) -> Dyno | None:
-    with db.read() as session:
-        return session.scalar(select(Dyno).where(Dyno.container == container))
-
-
 def start_release_phase(db: Database, release_id: str) -> Dyno | None:
     """The dyno of the release phase, made once. None when the release is not pending any more."""
     with db.write() as session:

@@ -1,0 +1,179 @@
+"""pogod: the one place that chooses drivers and starts everything.
+
+Runs as the user `pogo`, one per state directory. It may be killed at any moment: the next one
+takes up what it finds in the database and in the containers that went on running.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import secrets
+import shutil
+import socket
+import ssl
+import sys
+from collections.abc import Coroutine
+from typing import Any, TextIO
+
+import structlog
+import uvicorn
+import uvloop
+
+from pogo.api.app import create_app
+from pogo.api.rendezvous import AttachTarget, Rendezvous
+from pogo.containers.agent import AgentContainers
+from pogo.errors import NotFound
+from pogo.git import bridge
+from pogo.logs.files import FileLogs
+from pogo.logs.transcripts import Transcripts
+from pogo.loops.builds import Builds
+from pogo.loops.cleanup import PERIOD as CLEANUP_PERIOD
+from pogo.loops.cleanup import Cleanup
+from pogo.loops.dynos import PERIOD as DYNOS_PERIOD
+from pogo.loops.dynos import Dynos
+from pogo.loops.releases import PERIOD as RELEASES_PERIOD
+from pogo.loops.releases import Releases
+from pogo.loops.routes import PERIOD as ROUTES_PERIOD
+from pogo.loops.routes import RouterLoop
+from pogo.loops.turns import keep_turning
+from pogo.router.config import Files
+from pogo.router.haproxy import HaproxyRouter
+from pogo.router.log_receiver import RouterLog
+from pogo.services import builds, dynos, leases
+from pogo.services.database import Database, load_keys
+from pogo.services.platform import Platform
+from pogo.settings import Settings
+from pogo.store.files import FileStore
+
+log = structlog.get_logger()
+GRACEFUL = 3  # seconds for requests in flight when pogod is told to stop
+
+
+def main() -> None:
+    settings = Settings()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    lock = hold_alone(settings)
+    uvloop.run(serve(settings))
+    lock.close()
+
+
+def hold_alone(settings: Settings) -> TextIO:
+    """An exclusive lock on the state directory, held until the returned file is closed. Exits if taken."""
+    lock = (settings.run_dir / "pogod.lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        sys.exit(f"pogod runs already on {settings.state_dir}.")
+    return lock
+
+
+def assemble(settings: Settings) -> Platform:
+    """The platform with the drivers that the settings name."""
+    load_keys(settings.state_dir / "keys" / "secrets.key")
+    shutil.rmtree(settings.tmp_dir, ignore_errors=True)
+    settings.tmp_dir.mkdir(parents=True)
+    store = FileStore(settings.state_dir / "store")
+    store.sweep()
+    return Platform(
+        settings=settings,
+        db=Database(settings.database),
+        store=store,
+        logs=FileLogs(settings.state_dir / "logs", settings.log_lines),
+        transcripts=Transcripts(settings.state_dir / "transcripts"),
+        containers=AgentContainers(settings.agent_socket),
+        router=HaproxyRouter(settings.router_socket, Files.of(settings)),
+        node=f"{socket.gethostname()}-{settings.tag}",
+    )
+
+
+async def serve(settings: Settings) -> None:
+    platform = assemble(settings)
+    platform.hints.bind(asyncio.get_running_loop())
+    # Whoever held these on this state directory is dead: its lock is ours.
+    await platform.call(builds.drop_claims, platform.node)
+    await platform.call(leases.let_go_of_node, platform.node)
+
+    routes = RouterLoop(platform)
+    router_log = RouterLog(settings.run_dir / "router-log.sock", routes.on_records)
+    await router_log.start()
+    rendezvous = _rendezvous(platform)
+    await rendezvous.start()
+    tasks = [asyncio.create_task(work) for work in _loops(platform, routes)]
+
+    app = create_app(platform)
+    app.router.routes.extend(bridge.routes(platform))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            uds=str(settings.daemon_socket),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=GRACEFUL,
+        )
+    )
+    log.info("pogod is up", state_dir=str(settings.state_dir), domain=settings.domain)
+    await server.serve()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await rendezvous.stop()
+    await router_log.stop()
+    platform.db.close()
+
+
+def _loops(platform: Platform, routes: RouterLoop) -> list[Coroutine[Any, Any, None]]:
+    token = f"{platform.node}:{secrets.token_hex(8)}"
+    dynos_loop = Dynos(platform)
+    return [
+        keep_turning(platform, "dynos", token, dynos_loop.turn, DYNOS_PERIOD),
+        keep_turning(platform, "releases", token, Releases(platform).turn, RELEASES_PERIOD),
+        keep_turning(platform, "router", token, routes.turn, ROUTES_PERIOD),
+        keep_turning(platform, "cleanup", token, Cleanup(platform).turn, CLEANUP_PERIOD),
+        Builds(platform).run(),
+        dynos_loop.watch(),
+    ]
+
+
+def _rendezvous(platform: Platform) -> Rendezvous:
+    """The attach server, with what it asks about dynos."""
+    settings = platform.settings
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(settings.state_dir / "tls" / "server.pem", settings.state_dir / "tls" / "server.key")
+
+    attached: dict[str, str] = {}  # container id → dyno id; the dyno outlives its container
+
+    async def claim(secret: str) -> AttachTarget:
+        dyno = await platform.call(dynos.claim_attach, secret)
+        while dyno.state == "starting" and dyno.address is None:
+            await asyncio.sleep(0.05)
+            found = await platform.call(dynos.get_dyno, dyno.id)
+            if found is None:
+                raise NotFound("dyno", "The dyno ended before it was attached.")
+            dyno = found
+        if dyno.container is None:
+            raise NotFound("dyno", "The dyno could not be started; see the app's log.")
+        attached[dyno.container] = dyno.id
+        return AttachTarget(dyno.container, dyno.tty_rows is not None)
+
+    async def exit_status(container: str) -> int | None:
+        dyno_id = attached.pop(container)
+        while (dyno := await platform.call(dynos.get_dyno, dyno_id)) is not None:
+            if dyno.exit_status is not None:
+                return dyno.exit_status
+            await platform.hints.wait("attach", 0.2)
+        return None
+
+    return Rendezvous(settings.bind, settings.rendezvous_port, context, platform.containers, claim, exit_status)

@@ -1,0 +1,293 @@
+"""The plan for an app's dynos, in a small simulated world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pogo.rules import formation as rules
+from pogo.rules.formation import Bounds, DynoState, Seen, Want, plan
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class World:
+    """What the loop and the containers would do: every step is carried out at once.
+
+    bad: releases whose web processes never answer; fragile: ones whose processes end at once.
+    """
+
+    now: datetime = START
+    release: str | None = "r1"
+    wants: list[Want] = field(default_factory=list)
+    dynos: dict[str, DynoState] = field(default_factory=dict)
+    seen: dict[str, Seen] = field(default_factory=dict)
+    bad: set[str] = field(default_factory=set)
+    fragile: set[str] = field(default_factory=set)
+    log: list[rules.Step] = field(default_factory=list)
+    count: int = 0
+
+    def scale(self, **quantities: int) -> None:
+        self.wants = [Want(type, n, "Basic", "run") for type, q in quantities.items() for n in range(1, q + 1)]
+
+    def turn(self, seconds: float = 1) -> list[rules.Step]:
+        self.now += timedelta(seconds=seconds)
+        ready = {d.id for d in self.dynos.values() if d.type == "web" and d.release not in self.bad}
+        steps = plan(self.release, self.wants, self.dynos.values(), self.seen, ready, self.now, Bounds())
+        for step in steps:
+            self.do(step)
+        self.log += steps
+        return steps
+
+    def change(self, dyno: DynoState, **values: object) -> None:
+        if values.get("state", dyno.state) != dyno.state:
+            values["state_at"] = self.now
+        self.dynos[dyno.id] = replace(self.dynos[dyno.id], **values)
+
+    def do(self, step: rules.Step) -> None:
+        match step:
+            case rules.Create(want):
+                self.count += 1
+                id = f"d{self.count}"
+                assert self.release
+                self.dynos[id] = DynoState(
+                    id, "formation", want.type, want.number, self.release, want.size, "starting", self.now
+                )
+            case rules.Retire(dyno, why):
+                self.change(dyno, retired=why)
+            case rules.Boot(dyno):
+                self.count += 1
+                container = f"c{self.count}"
+                self.change(dyno, state="starting", state_at=self.now, container=container)
+                self.seen[container] = Seen(1, collected=True) if dyno.release in self.fragile else Seen()
+            case rules.MarkUp(dyno):
+                self.change(dyno, state="up")
+            case rules.Drain(dyno):
+                self.change(dyno, state="draining")
+            case rules.Stop(dyno):
+                self.change(dyno, state="stopping", stop_by=self.now)
+                if dyno.container in self.seen:
+                    self.seen[dyno.container] = Seen(143, collected=True)
+            case rules.Crash(dyno, _, restarts, pause):
+                self.change(dyno, state="crashed", restarts=restarts, next_start=self.now + timedelta(seconds=pause))
+            case rules.Finish(dyno):
+                self.change(dyno, state="complete")
+            case rules.Park(dyno):
+                self.seen.pop(dyno.container or "", None)
+                self.change(dyno, state="down", retired=None, container=None)
+            case rules.Clear(dyno, forget):
+                self.seen.pop(dyno.container or "", None)
+                if forget:
+                    del self.dynos[dyno.id]
+                else:
+                    self.change(dyno, container=None)
+
+    def settle(self, turns: int = 100) -> None:
+        for _ in range(turns):
+            self.turn()
+
+    def up(self, type: str = "web") -> list[str]:
+        return sorted(f"{d.release}:{d.name}" for d in self.dynos.values() if d.state == "up" and d.type == type)
+
+
+def running(**quantities: int) -> World:
+    world = World()
+    world.scale(**quantities)
+    world.settle()
+    return world
+
+
+def test_a_formation_comes_up_and_then_nothing_happens() -> None:
+    world = running(web=2, worker=1)
+    assert world.up() == ["r1:web.1", "r1:web.2"]
+    assert world.up("worker") == ["r1:worker.1"]
+    assert world.turn() == []
+
+
+def test_a_deploy_boots_beside_and_then_drains() -> None:
+    world = running(web=2)
+    world.release = "r2"
+    serving = []
+    for _ in range(60):
+        world.turn()
+        serving.append(len(world.up()))
+    assert min(serving) >= 2
+    assert world.up() == ["r2:web.1", "r2:web.2"]
+    assert len(world.dynos) == 2
+    assert len(world.seen) == 2
+
+
+@pytest.mark.parametrize("fault", ["bad", "fragile"])
+def test_a_release_that_never_comes_up_leaves_the_old_one_serving(fault: str) -> None:
+    world = running(web=2)
+    world.release = "r2"
+    getattr(world, fault).add("r2")
+    world.settle(600)
+    assert [name for name in world.up() if name.startswith("r1")] == ["r1:web.1", "r1:web.2"]
+    crashes = [step for step in world.log if isinstance(step, rules.Crash)]
+    assert crashes
+    world.release = "r3"
+    world.settle()
+    assert world.up() == ["r3:web.1", "r3:web.2"]
+    assert len(world.dynos) == len(world.seen) == 2
+
+
+def test_boot_timeout_is_r10() -> None:
+    world = World(bad={"r1"})
+    world.scale(web=1)
+    world.settle(70)
+    stops = [step for step in world.log if isinstance(step, rules.Stop)]
+    assert [(stop.code, stop.grace) for stop in stops] == [("R10", 0)]
+
+
+def test_crashes_pause_longer_and_longer_up_to_a_bound() -> None:
+    world = World(fragile={"r1"})
+    world.scale(worker=1)
+    # The process ends before it is seen to be up.
+    for _ in range(8000):
+        world.turn()
+    pauses = [step.pause for step in world.log if isinstance(step, rules.Crash)]
+    assert pauses[:6] == [0, 5, 15, 30, 60, 120]
+    assert max(pauses) == 1200
+    assert pauses == sorted(pauses)
+
+
+def test_a_dyno_that_was_steady_restarts_at_once() -> None:
+    world = running(web=1)
+    (dyno,) = world.dynos.values()
+    world.dynos[dyno.id] = replace(dyno, restarts=7)
+    world.turn(600)
+    assert dyno.container
+    world.seen[dyno.container] = Seen(1, collected=True)
+    (crash,) = world.turn()
+    assert isinstance(crash, rules.Crash)
+    assert (crash.restarts, crash.pause) == (1, 0)
+
+
+def test_output_is_collected_before_a_container_goes() -> None:
+    world = running(worker=1)
+    (dyno,) = world.dynos.values()
+    assert dyno.container
+    world.seen[dyno.container] = Seen(1, collected=False)
+    world.turn()
+    for _ in range(20):
+        assert not world.turn()
+    world.seen[dyno.container] = Seen(1, collected=True)
+    assert [type(step) for step in world.turn()] == [rules.Clear]
+
+
+def test_a_stopped_dyno_stays_down_until_the_next_release() -> None:
+    world = running(web=2)
+    dyno = next(d for d in world.dynos.values() if d.number == 1)
+    world.change(dyno, retired="stopped")
+    world.settle()
+    assert world.up() == ["r1:web.2"]
+    assert world.dynos[dyno.id].state == "down"
+    world.release = "r2"
+    world.settle()
+    assert world.up() == ["r2:web.1", "r2:web.2"]
+    assert len(world.dynos) == 2
+
+
+def test_a_machine_restart_costs_no_pause() -> None:
+    world = running(web=3)
+    world.seen = {id: Seen(rules.LOST, collected=True) for id in world.seen}
+    world.settle(5)
+    assert len(world.up()) == 3
+    assert all(dyno.restarts == 0 for dyno in world.dynos.values())
+
+
+def test_one_off_dynos_end_and_are_forgotten() -> None:
+    world = running(web=1)
+    world.dynos["x"] = DynoState(
+        "x", "run", "run", 1234, "r1", "Basic", "starting", world.now, expires_at=world.now + timedelta(hours=1)
+    )
+    world.settle(3)
+    x = world.dynos["x"]
+    assert x.state == "up"
+    assert x.container
+    world.seen[x.container] = Seen(3, collected=True)
+    (step,) = world.turn()
+    assert isinstance(step, rules.Finish)
+    assert step.status == 3
+    world.settle(70)
+    assert "x" not in world.dynos
+
+
+@pytest.mark.parametrize(("waiting", "expires"), [(True, timedelta(days=1)), (False, timedelta(minutes=3))])
+def test_one_off_dynos_are_stopped_when_their_time_is_up_or_nobody_comes(waiting: bool, expires: timedelta) -> None:
+    world = World(wants=[])
+    world.dynos["x"] = DynoState(
+        "x", "run", "run", 1, "r1", "Basic", "starting", START, waiting=waiting, expires_at=START + expires
+    )
+    world.settle(100)
+    assert world.dynos["x"].state == "up"
+    world.settle(400)
+    assert "x" not in world.dynos
+
+
+def test_a_destroyed_app_ends_everything() -> None:
+    world = running(web=2, worker=1)
+    world.release = None
+    world.settle()
+    assert not world.dynos
+    assert not world.seen
+
+
+changes = st.lists(
+    st.one_of(
+        st.tuples(st.just("deploy"), st.sampled_from(["good", "bad", "fragile"])),
+        st.tuples(st.just("scale"), st.integers(0, 3)),
+        st.tuples(st.just("restart"), st.just(0)),
+        st.tuples(st.just("kill"), st.integers(0, 5)),
+        st.tuples(st.just("wait"), st.integers(1, 90)),
+    ),
+    max_size=12,
+)
+
+
+@given(changes)
+def test_whatever_happens_the_last_good_release_comes_up_exactly(events: list[tuple[str, object]]) -> None:
+    world = running(web=2)
+    for number, (event, value) in enumerate(events):
+        if event == "deploy":
+            world.release = f"n{number}"
+            if value != "good":
+                getattr(world, str(value)).add(world.release)
+        elif event == "scale":
+            world.scale(web=int(str(value)))
+        elif event == "restart":
+            for dyno in list(world.dynos.values()):
+                world.change(dyno, retired=dyno.retired or "replaced")
+        elif event == "kill" and world.seen:
+            id = sorted(world.seen)[int(str(value)) % len(world.seen)]
+            world.seen[id] = Seen(137, collected=True)
+        else:
+            world.settle(int(str(value)))
+    world.release = "last"
+    world.scale(web=2)
+    world.settle(200)
+    assert world.up() == ["last:web.1", "last:web.2"]
+    assert len(world.dynos) == len(world.seen) == 2
+    assert world.turn() == []
+
+
+@given(changes)
+def test_a_switch_never_takes_the_last_serving_dyno(events: list[tuple[str, object]]) -> None:
+    world = running(web=2)
+    for number, (event, value) in enumerate(events):
+        if event == "deploy":
+            world.release = f"n{number}"
+            if value != "good":
+                getattr(world, str(value)).add(world.release)
+        elif event == "restart":
+            for dyno in list(world.dynos.values()):
+                world.change(dyno, retired=dyno.retired or "replaced")
+        for _ in range(int(str(value)) if event == "wait" else 1):
+            world.turn()
+            assert world.up()

@@ -23,6 +23,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="POGO_", env_file=CONFIG_FILE, extra="ignore")
 
     state_dir: Path = Path("/var/lib/pogo")
+    cache_dir: Path = Path("/var/cache/pogo")
     domain: str = "localhost"
     bind: str = "127.0.0.1"
     http_port: int = 80
@@ -36,6 +37,7 @@ class Settings(BaseSettings):
     max_apps: int = Field(default=1000, ge=1, le=4000)
     user: str = "pogo"
     admin_email: str = "admin@localhost"
+    stacks: str = "pogo-13,pogo-12"
     default_stack: str = "pogo-13"
     build_concurrency: int = 2
     build_timeout: int = 3600
@@ -49,12 +51,19 @@ class Settings(BaseSettings):
     @cached_property
     def database(self) -> str:
         """SQLAlchemy URL of the database."""
-        return self.database_url or f"sqlite:///{self.state_dir}/pogo.db"
+        return self.database_url or f"sqlite:///{self.state_dir}/db/pogo.db"
 
     @cached_property
     def store(self) -> str:
         """URL of the object store: `files:<dir>`, later `s3://bucket?endpoint=…`."""
         return self.store_url or f"files:{self.state_dir}/store"
+
+    @property
+    def stack_names(self) -> list[str]:
+        """The stacks whose images this installation keeps; the default stack is always one of them."""
+        return list(
+            dict.fromkeys([self.default_stack, *(name.strip() for name in self.stacks.split(",") if name.strip())])
+        )
 
     @cached_property
     def run_dir(self) -> Path:

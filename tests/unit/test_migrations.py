@@ -1,0 +1,17 @@
+"""The migrations make exactly the schema of the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from pogo.model import Base
+
+
+def test_migrations_and_model_agree(schema: Path) -> None:
+    with create_engine(f"sqlite:///{schema}").connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, Base.metadata) == []

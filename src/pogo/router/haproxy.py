@@ -58,12 +58,12 @@ class HaproxyRouter:
             real = await self._read(reader, writer)
             commands = plan(real, routes, self._paths)
             answers = await _ask(reader, writer, commands)
-            _raise_refused(commands, answers)
+            changes = _done(commands, answers)
             busy = frozenset[str]()
             if draining:
                 (stat,) = await _ask(reader, writer, ["show stat -1 4 -1"])
                 busy = frozenset(server for backend, server in _with_sessions(stat) if (backend, server) in draining)
-            return Applied(changes=len(commands), busy=busy)
+            return Applied(changes, busy)
         finally:
             writer.close()
 
@@ -79,16 +79,25 @@ async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, comma
     return [(await reader.readuntil(_PROMPT))[: -len(_PROMPT)].decode(errors="replace").strip() for _ in commands]
 
 
-def _raise_refused(commands: Sequence[str], answers: Sequence[str]) -> None:
-    refused = [
-        f"{command!r}: {answer}"
-        for command, answer in zip(commands, answers, strict=True)
-        if answer != _SUCCESS.get(" ".join(command.split()[:2]), "")
-        and not (command.startswith("del server") and answer.startswith(_STILL_CONNECTED))
-    ]
+def _done(commands: Sequence[str], answers: Sequence[str]) -> int:
+    """How many commands changed something. Raises Unavailable if any was refused."""
+    done = len(commands)
+    refused = []
+    for command, answer in zip(commands, answers, strict=True):
+        if answer.startswith(_STILL_CONNECTED):
+            done -= 2  # this `del server` and the `shutdown sessions` before it
+        elif not _success(command, answer):
+            refused.append(f"{command!r}: {answer}")
     if refused:
         more = f" and {len(refused) - 5} more" if len(refused) > 5 else ""
         raise Unavailable(f"the router refused {'; '.join(refused[:5])}{more}")
+    return done
+
+
+def _success(command: str, answer: str) -> bool:
+    if command.startswith("set server") and " addr " in command:
+        return "changed from" in answer
+    return answer == _SUCCESS.get(" ".join(command.split()[:2]), "")
 
 
 def parse_servers(text: str) -> dict[str, dict[str, RealServer]]:

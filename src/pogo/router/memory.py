@@ -1,4 +1,4 @@
-"""An edge router in memory, for tests of decisions. It keeps the contract that `tests/contract/test_router.py` states."""
+"""An edge router in memory, for tests of decisions. `tests/contract/test_router.py` states its contract."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ def _join(backend: str, server: Server, found: RealServer | None) -> list[str]:
 
 
 def _leave(path: str, mode: Mode) -> list[str]:
-    """HAProxy refuses `del server` while a connection is open; the next apply then tries again."""
+    """HAProxy refuses `del server` while a connection is open, be it idle; the next apply then tries again."""
     to_maintenance = [] if mode == "maint" else [f"set server {path} state maint"]
     return [*to_maintenance, f"shutdown sessions server {path}", f"del server {path}"]
 

@@ -1,0 +1,343 @@
+"""What the real HAProxy does with the configuration and the driver: nothing lost, nothing left, nothing confused."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+import socket
+import ssl
+import time
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from edge_installation import Edge, WebSocket, fetch, handshake, request, wait_until
+
+from pogo.router import Backend, Refusal, Routes, Server
+from pogo.router.config import Files, backend_name
+from pogo.router.haproxy import HaproxyRouter, parse_map, parse_servers
+from pogo.router.plan import Real, RealServer
+from pogo.rules.router_log import code, heroku_line
+
+HOST = "shop.localhost"
+
+
+@pytest.fixture(scope="module")
+def edge() -> Iterator[Edge]:
+    edge = Edge()
+    try:
+        edge.start()
+        yield edge
+    finally:
+        edge.close()
+
+
+def shop(*servers: Server, draining: tuple[Server, ...] = ()) -> Routes:
+    return Routes({HOST: 1}, {1: Backend(1, servers, draining)})
+
+
+def real(edge: Edge) -> Real:
+    """HAProxy's state, asked for beside the driver's own connection."""
+
+    def ask(command: str) -> str:
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.connect(str(edge.settings.router_socket))
+            admin.sendall(f"{command}\n".encode())
+            return b"".join(iter(lambda: admin.recv(65536), b"")).decode()
+
+    return Real(
+        parse_servers(ask("show servers state")),
+        parse_map(ask(f"show map {edge.paths.hosts}")),
+        parse_map(ask(f"show map {edge.paths.refusals}")),
+    )
+
+
+class Load:
+    """Constant requests, half on connections of their own, half on kept ones."""
+
+    def __init__(self, edge: Edge) -> None:
+        self._edge = edge
+        self._stop = False
+        self.answers: list[str] = []
+        self.failures: list[str] = []
+
+    def __enter__(self) -> Load:
+        self._tasks = [self._edge.later(self._client(kept=index % 2 == 0)) for index in range(6)]
+        wait_until(lambda: len(self.answers) > 20, "the load does not start")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop = True
+        for task in self._tasks:
+            task.result(10)
+
+    async def _client(self, *, kept: bool) -> None:
+        port = self._edge.settings.http_port
+        while not self._stop:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                while not self._stop:
+                    answer = await request(reader, writer, HOST)
+                    (self.answers if answer.status == 200 else self.failures).append(answer.body.decode())
+                    await asyncio.sleep(0.001)
+                    if not kept:
+                        break
+            except (OSError, EOFError) as error:
+                self.failures.append(repr(error))
+            finally:
+                writer.close()
+
+
+def test_twenty_deploys_under_load_lose_nothing(edge: Edge) -> None:
+    old = edge.web().server
+    edge.run(edge.router.apply(shop(old)))
+    with Load(edge) as load:
+        for _ in range(20):
+            new = edge.web().server
+            edge.run(edge.router.apply(shop(old, new)))
+            time.sleep(0.02)
+            wait_until(lambda o=old, n=new: not edge.run(edge.router.apply(shop(n, draining=(o,)))).busy, "still busy")
+            edge.stop(old)
+            edge.run(edge.router.apply(shop(new)))
+            old = new
+        seen = len(load.answers)
+        wait_until(lambda: len(load.answers) > seen + 50, "the load stopped")
+    assert load.failures == []
+    assert set(load.answers[-20:]) == {old.name}
+    wait_until(lambda: not edge.run(edge.router.apply(shop(old))).changes, "not settled")
+    assert set(real(edge).servers[backend_name(1)]) == {old.name}
+
+
+def test_a_request_in_flight_survives_draining(edge: Edge) -> None:
+    old, new = edge.web().server, edge.web().server
+    edge.run(edge.router.apply(shop(old)))
+    slow = edge.later(fetch(edge.settings.http_port, HOST, "/slow"))
+    time.sleep(0.1)
+    assert edge.run(edge.router.apply(shop(new, draining=(old,)))).busy == {old.name}
+    assert slow.result(5).body == old.name.encode()
+    assert edge.run(edge.router.apply(shop(new, draining=(old,)))).busy == frozenset()
+
+
+def test_a_websocket_survives_draining_and_deploys_of_others(edge: Edge) -> None:
+    old, new, other = edge.web().server, edge.web().server, edge.web().server
+    edge.run(edge.router.apply(shop(old)))
+    ws = edge.run(WebSocket.open(edge.settings.http_port, HOST))
+    for index in range(10):
+        others = {slot: Backend(slot, (other,)) for slot in range(2, 3 + index)}
+        routes = Routes({HOST: 1}, {1: Backend(1, (new,), (old,)), **others})
+        assert edge.run(edge.router.apply(routes)).busy == {old.name}
+        assert edge.run(ws.echo(b"still here")) == b"still here"
+    # Its grace is over: the dyno is taken out of both lists, and the socket is closed.
+    edge.run(edge.router.apply(shop(new)))
+    assert edge.run(ws.ended())
+    edge.stop(old)
+    wait_until(lambda: not edge.run(edge.router.apply(shop(new))).changes, "not settled")
+    assert set(real(edge).servers[backend_name(1)]) == {new.name}
+
+
+def test_kill_9_of_haproxy_and_rebuilding_from_nothing(edge: Edge) -> None:
+    a, b = edge.web().server, edge.web().server
+    routes = Routes(
+        {HOST: 1, "b.localhost": 2, "off.localhost": 3},
+        {1: Backend(1, (a,)), 2: Backend(2, (b,)), 3: Backend(3, refusal="H80")},
+    )
+    edge.run(edge.router.apply(routes))
+    edge.kill_haproxy()
+    edge.start_haproxy()
+    assert edge.get(HOST).status == 503, "before the routes are back, no host is unknown"
+    assert edge.get("unknown.localhost").status == 503
+    edge.run(edge.router.apply(routes))
+    assert edge.get(HOST).body == a.name.encode()
+    assert edge.get("b.localhost").body == b.name.encode()
+    assert b"maintenance" in edge.get("off.localhost").body
+    assert edge.get("unknown.localhost").status == 404
+    assert edge.run(edge.router.apply(routes)).changes == 0
+
+
+def test_the_state_of_a_previous_daemon(edge: Edge) -> None:
+    a, b = edge.web().server, edge.web().server
+    edge.run(edge.router.apply(Routes({"old.localhost": 5}, {5: Backend(5, (b,)), 6: Backend(6, (a,), refusal="H10")})))
+    another = HaproxyRouter(edge.settings.router_socket, Files.of(edge.settings))
+    edge.run(another.apply(shop(a)))
+    state = real(edge)
+    assert state.servers == {backend_name(1): {a.name: RealServer(a, "ready")}}
+    assert state.hosts == {HOST: backend_name(1)}
+    assert edge.get(HOST).body == a.name.encode()
+
+
+def test_real_equals_desired_after_1000_random_changes(edge: Edge) -> None:
+    chance = random.Random(83)
+    edge.run(edge.router.apply(Routes()))
+    hosts: dict[str, int] = {}
+    backends: dict[int, Backend] = {}
+    born = 0
+    for step in range(1000):
+        slot = chance.randrange(1, 21)
+        now = backends.get(slot, Backend(slot))
+        match chance.randrange(7):
+            case 0 | 1:
+                born += 1
+                new = Server(f"dyno-{born}", f"127.0.0.{chance.randrange(1, 250)}", chance.randrange(1000, 60000))
+                backends[slot] = Backend(slot, (*now.servers, new), now.draining, now.refusal)
+            case 2:
+                backends[slot] = Backend(slot, now.servers[1:], now.draining + now.servers[:1], now.refusal)
+            case 3:
+                backends[slot] = Backend(slot, now.servers, (), now.refusal)
+            case 4:
+                refusals: list[Refusal] = ["", "H10", "H14", "H20", "H80"]
+                backends[slot] = Backend(slot, now.servers, now.draining, chance.choice(refusals))
+            case 5:
+                hosts[f"h{chance.randrange(60)}.localhost"] = slot
+            case 6:
+                hosts.pop(f"h{chance.randrange(60)}.localhost", None)
+                if chance.random() < 0.2:
+                    backends.pop(slot, None)
+        edge.run(edge.router.apply(Routes(dict(hosts), dict(backends))))
+        if step % 20 == 0 or step == 999:
+            assert real(edge) == desired(hosts, backends), f"after {step} changes"
+    edge.run(edge.router.apply(Routes()))
+    assert real(edge) == desired({}, {})
+
+
+def desired(hosts: dict[str, int], backends: dict[int, Backend]) -> Real:
+    servers: dict[str, dict[str, RealServer]] = {}
+    for slot, backend in backends.items():
+        here = {server.name: RealServer(server, "ready") for server in backend.servers}
+        here |= {server.name: RealServer(server, "drain") for server in backend.draining}
+        if here:
+            servers[backend_name(slot)] = here
+    refusals = {backend_name(slot): str(backend.refusal) for slot, backend in backends.items() if backend.refusal}
+    return Real(servers, {host: backend_name(slot) for host, slot in hosts.items()}, {**refusals, "complete": "1"})
+
+
+def test_pages(edge: Edge) -> None:
+    routes = Routes(
+        {"off.localhost": 1, "down.localhost": 2}, {1: Backend(1, refusal="H80"), 2: Backend(2, refusal="H10")}
+    )
+    edge.run(edge.router.apply(routes))
+    for host, status, text in (
+        ("off.localhost", 503, b"Offline for maintenance"),
+        ("down.localhost", 503, b"Application error"),
+        ("nobody.localhost", 404, b"No such app"),
+    ):
+        answer = edge.get(host)
+        assert (answer.status, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
+        assert text in answer.body
+        assert not re.search(rb"H[0-9]{2}", answer.body), "the code is for the log alone"
+
+
+@pytest.mark.parametrize(("path", "expected"), [("/close", "H13"), ("/bad", "H17"), ("/half", "H18")])
+def test_a_dynos_failure_has_its_code(edge: Edge, path: str, expected: str) -> None:
+    web = edge.web().server
+    edge.run(edge.router.apply(shop(web)))
+    request_id = str(uuid.uuid4())
+    answer = edge.later(fetch(edge.settings.http_port, HOST, path, {"X-Request-Id": request_id}))
+    if expected == "H18":
+        with pytest.raises(asyncio.IncompleteReadError):
+            answer.result(5)
+    else:
+        assert answer.result(5).status == 503
+    record = edge.record(request_id)
+    assert (code(record), record.server) == (expected, web.name)
+
+
+def test_a_dead_dyno_is_h21_and_another_one_takes_over(edge: Edge) -> None:
+    dead, alive = edge.web().server, edge.web().server
+    edge.stop(dead)
+    edge.run(edge.router.apply(shop(dead, alive)))
+    assert {edge.get(HOST).body for _ in range(8)} == {alive.name.encode()}
+    edge.run(edge.router.apply(shop(dead)))
+    record = edge.record_of(HOST)
+    assert (code(record), record.server) == ("H21", dead.name)
+
+
+def test_a_client_that_leaves_is_h27(edge: Edge) -> None:
+    edge.run(edge.router.apply(shop(edge.web().server)))
+    request_id = str(uuid.uuid4())
+    client = socket.create_connection(("127.0.0.1", edge.settings.http_port))
+    client.sendall(f"GET /slow HTTP/1.1\r\nHost: {HOST}\r\nX-Request-Id: {request_id}\r\n\r\n".encode())
+    time.sleep(0.2)
+    client.close()
+    line = heroku_line(edge.record(request_id), "web.1")
+    assert line.startswith('sock=client at=warning code=H27 desc="Client Request Interrupted" method=GET path="/slow"')
+    assert "status=499 bytes=0" in line
+
+
+def test_headers_to_the_dyno(edge: Edge) -> None:
+    edge.run(edge.router.apply(shop(edge.web().server)))
+    before = time.time() * 1000
+    sent = {
+        "X-Forwarded-For": "9.9.9.9",
+        "X-Forwarded-Proto": "gopher",
+        "X-Request-Id": "too short",
+        "X-Forwarded-Port": "1",
+    }
+    answer = edge.get(HOST, "/headers?a=b", sent)
+    got = dict(line.lower().split(": ", 1) for line in answer.body.decode().split("\r\n")[1:] if line)
+    assert answer.body.startswith(b"GET /headers?a=b HTTP/1.1\r\n")
+    assert got["x-forwarded-for"] == "9.9.9.9, 127.0.0.1"
+    assert got["x-forwarded-proto"] == "http"
+    assert got["x-forwarded-port"] == str(edge.settings.http_port)
+    assert re.fullmatch(r"[0-9a-f-]{36}", got["x-request-id"])
+    assert before - 1000 <= int(got["x-request-start"]) <= before + 5000
+    assert got["via"] == answer.headers["via"] == "1.1 pogo"
+    kept = "Keep-This-Id-0123456789"
+    assert f"x-request-id: {kept}".encode() in edge.get(HOST, "/headers", {"X-Request-Id": kept}).body
+
+
+def test_the_line_of_a_request(edge: Edge) -> None:
+    web = edge.web().server
+    edge.run(edge.router.apply(shop(web)))
+    record = edge.record_of(HOST, "/a?b=c%20d")
+    assert re.fullmatch(
+        r'at=info method=GET path="/a\?b=c%20d" host=shop\.localhost request_id=[0-9a-f-]{36} fwd="127\.0\.0\.1" '
+        r"dyno=web\.1 connect=\dms service=\d+ms status=200 bytes=\d+ protocol=http",
+        heroku_line(record, "web.1"),
+    )
+    assert (record.slot, record.server) == (1, web.name)
+    assert abs(record.time / 1e6 - time.time()) < 5
+
+
+def test_records_wait_while_the_receiver_is_away(edge: Edge) -> None:
+    edge.run(edge.router.apply(shop(edge.web().server)))
+    edge.run(edge.log.stop())
+    wanted = []
+    for _ in range(300):
+        wanted.append(str(uuid.uuid4()))
+        edge.get(HOST, headers={"X-Request-Id": wanted[-1]})
+        time.sleep(0.01)
+    assert not {record.request_id for record in edge.records} & set(wanted)
+    edge.run(edge.log.start())
+    wait_until(lambda: edge.records[-1].request_id == wanted[-1], "the last record does not come")
+    assert [record.request_id for record in edge.records[-300:]] == wanted
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_tls(edge: Edge) -> None:
+    subject, alpn, version = handshake(edge.settings.https_port, "unknown.example.com", ["h2", "http/1.1"])
+    assert (subject, alpn) == ("localhost", "h2")
+    assert version in ("TLSv1.2", "TLSv1.3")
+    assert handshake(edge.settings.https_port, HOST, ["http/1.1"], ssl.TLSVersion.TLSv1_2)[1:] == (
+        "http/1.1",
+        "TLSv1.2",
+    )
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        handshake(edge.settings.https_port, HOST, version=ssl.TLSVersion.TLSv1_1)
+
+
+def test_the_platforms_own_hosts_lead_to_pogod(edge: Edge) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(head), head))
+
+    away = edge.get("localhost", "/apps")
+    assert (away.status, away.headers["content-type"], away.headers["retry-after"]) == (503, "application/json", "1")
+    server = edge.run(asyncio.start_unix_server(answer, str(edge.settings.daemon_socket)))
+    edge.settings.daemon_socket.chmod(0o660)
+    for host in ("localhost", "127.0.0.1:80", "api.localhost", "git.localhost", "dashboard.localhost"):
+        assert edge.get(host, "/apps").body.startswith(b"GET /apps HTTP/1.1\r\n")
+    for path in ("/internal/x", "/internal", "//internal/x", "/%69nternal/x"):
+        assert edge.get("localhost", path).status == 404
+    assert edge.get("localhost", "/internals").status == 200
+    server.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -16,8 +17,10 @@ from pogo.services.releases import add_release
 CLAIM = timedelta(seconds=20)
 
 
-def start_build(db: Database, app: App, user: User, source: str, source_version: str | None) -> Build:
-    """Queue a build of the source archive stored under the key `source`."""
+def start_build(
+    db: Database, app: App, user: User, source: str, source_version: str | None, buildpacks: Sequence[str] | None = None
+) -> Build:
+    """Queue a build of the source archive stored under the key `source`. buildpacks: for this build instead."""
     with db.write() as session:
         row = session.get_one(App, app.id)
         build = Build(
@@ -26,7 +29,7 @@ def start_build(db: Database, app: App, user: User, source: str, source_version:
             source=source,
             source_version=source_version,
             stack=row.build_stack,
-            buildpacks=row.buildpacks,
+            buildpacks=row.buildpacks if buildpacks is None else list(buildpacks),
         )
         session.add(build)
         session.flush()

@@ -41,7 +41,8 @@ def open_session(
 
 def find_session(db: Database, secret: str) -> LogSession:
     with db.read() as session:
-        found = session.scalar(select(LogSession).where(LogSession.secret_sha256 == sha256(secret)))
+        living = select(LogSession).join(App, App.id == LogSession.app_id).where(App.destroyed_at.is_(None))
+        found = session.scalar(living.where(LogSession.secret_sha256 == sha256(secret)))
     if not found or found.expires_at < utcnow():
         raise NotFound("log session", "This log session has expired. Open a new one.")
     return found

@@ -52,6 +52,13 @@ def set_password(db: Database, user_id: str, password: str) -> None:
         session.get_one(User, user_id).password_hash = hashed
 
 
+def rename_user(db: Database, user_id: str, name: str | None) -> User:
+    with db.write() as session:
+        user = session.get_one(User, user_id)
+        user.name = name
+        return user
+
+
 def find_user(db: Database, email_or_id: str) -> User:
     with db.read() as session:
         user = session.scalar(select(User).where((User.email == email_or_id.lower()) | (User.id == email_or_id)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -64,6 +64,27 @@ def current(session: Session, app_id: str) -> Release | None:
 def current_release(db: Database, app_id: str) -> Release | None:
     with db.read() as session:
         return current(session, app_id)
+
+
+def latest_release(db: Database, app_id: str) -> Release:
+    """The newest release, whatever became of it. Every app has one."""
+    with db.read() as session:
+        query = select(Release).where(Release.app_id == app_id).order_by(Release.version.desc()).limit(1)
+        return session.scalars(query).one()
+
+
+def slug_sizes(db: Database, app_ids: Sequence[str]) -> dict[str, int]:
+    """Bytes of the slug that each app runs, by app id; apps without one are left out."""
+    newest = (
+        select(Release.app_id, func.max(Release.version).label("version"))
+        .where(Release.status == "succeeded", Release.app_id.in_(app_ids))
+        .group_by(Release.app_id)
+        .subquery()
+    )
+    same = (newest.c.app_id == Release.app_id) & (newest.c.version == Release.version)
+    query = select(Release.app_id, Slug.size).join(newest, same).join(Slug, Slug.id == Release.slug_id)
+    with db.read() as session:
+        return {app_id: size for app_id, size in session.execute(query)}
 
 
 def list_releases(db: Database, app: App) -> list[Release]:

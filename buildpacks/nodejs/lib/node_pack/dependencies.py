@@ -1,0 +1,85 @@
+"""node_modules: installed by npm, or copied from the last build where nothing about it changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from node_pack.steps import BuildFailed, copy, run, topic, warning
+
+NPM_CACHE_LIMIT = 500 << 20
+_DECLARED = (
+    "dependencies",
+    "devDependencies",
+    "optionalDependencies",
+    "peerDependencies",
+    "overrides",
+    "bundledDependencies",
+)
+_OWN_SCRIPTS = ("preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare")
+
+
+def lock_file(build_dir: Path) -> Path | None:
+    found = (build_dir / name for name in ("npm-shrinkwrap.json", "package-lock.json"))
+    return next((path for path in found if path.is_file()), None)
+
+
+def key(build_dir: Path, manifest: Mapping[str, Any], versions: tuple[str, str], stack: str) -> str | None:
+    """Hash of all that decides about node_modules; None where files or scripts of the app itself take part."""
+    lock = lock_file(build_dir)
+    scripts = manifest.get("scripts") or {}
+    if lock is None or any(name in scripts for name in _OWN_SCRIPTS) or manifest.get("workspaces"):
+        return None
+    text = lock.read_text(errors="replace")
+    if '"file:' in text or '"link": true' in text or (build_dir / "node_modules").exists():
+        return None
+    npmrc = build_dir / ".npmrc"
+    parts = [*versions, stack, text, npmrc.read_text(errors="replace") if npmrc.is_file() else ""]
+    parts += [json.dumps(manifest.get(name), sort_keys=True) for name in _DECLARED]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def install(build_dir: Path, cache: Path, wanted_key: str | None, env: Mapping[str, str]) -> None:
+    """Fill node_modules, development dependencies included. Raises BuildFailed."""
+    stored, key_file = cache / "node_modules", cache / "key"
+    if wanted_key and key_file.is_file() and key_file.read_text() == wanted_key:
+        topic("Using the node_modules of the last build (package-lock.json has not changed)")
+        copy(stored, build_dir / "node_modules")
+        return
+    key_file.unlink(missing_ok=True)
+    shutil.rmtree(stored, ignore_errors=True)
+    verb = ["ci"] if lock_file(build_dir) else ["install"]
+    topic(f"Installing node modules: npm {verb[0]}")
+    for name in ("yarn.lock", "pnpm-lock.yaml"):
+        if (build_dir / name).is_file() and verb == ["install"]:
+            warning(f"{name} is not read by this buildpack: npm chooses the versions. Commit a package-lock.json.")
+    if run(["npm", *verb, "--include=dev"], build_dir, env):
+        raise BuildFailed(f"npm {verb[0]} failed; its reason is above.")
+    npm_cache = Path(env["NPM_CONFIG_CACHE"])
+    shutil.rmtree(npm_cache / "_logs", ignore_errors=True)
+    if _size(npm_cache) > NPM_CACHE_LIMIT:
+        shutil.rmtree(npm_cache)
+    if wanted_key and (build_dir / "node_modules").is_dir():
+        copy(build_dir / "node_modules", stored)
+        key_file.write_text(wanted_key)
+
+
+def prune(build_dir: Path, manifest: Mapping[str, Any], env: Mapping[str, str]) -> None:
+    """Remove development dependencies, unless the app wants them (NPM_CONFIG_PRODUCTION=false, as on Heroku)."""
+    if not manifest.get("devDependencies") or not (build_dir / "node_modules").is_dir():
+        return
+    if env.get("NPM_CONFIG_PRODUCTION") == "false" or env.get("NODE_ENV", "production") != "production":
+        topic("Keeping devDependencies, as NPM_CONFIG_PRODUCTION or NODE_ENV says")
+        return
+    topic("Pruning devDependencies")
+    if run(["npm", "prune", "--omit=dev", "--ignore-scripts"], build_dir, env):
+        raise BuildFailed("npm prune failed; its reason is above.")
+
+
+def _size(directory: Path) -> int:
+    return sum(Path(where, name).lstat().st_size for where, _, names in os.walk(directory) for name in names)

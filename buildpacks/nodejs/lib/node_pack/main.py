@@ -1,0 +1,80 @@
+"""The steps of a build, in order."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from node_pack import dependencies, runtime
+from node_pack.steps import BuildFailed, config_vars, topic, warning
+from node_pack.steps import run as run_command
+
+_PROFILE = Path(__file__).with_name("profile.sh")
+
+
+def run(build_dir: Path, cache_dir: Path, env_dir: Path) -> int:
+    """Returns the exit status of bin/compile."""
+    try:
+        _compile(build_dir.resolve(), cache_dir / "pogo-nodejs", env_dir)
+    except BuildFailed as failure:
+        print(flush=True)
+        warning(str(failure))
+        return 1
+    return 0
+
+
+def _compile(build_dir: Path, cache: Path, env_dir: Path) -> None:
+    manifest = _manifest(build_dir)
+    env = {**os.environ, **config_vars(env_dir)}
+    versions = runtime.choose(manifest.get("engines") or {}, cache / "runtime", env)
+    home = build_dir / ".heroku/node"
+    if home.exists():
+        shutil.rmtree(home)
+    runtime.place(cache / "runtime", *versions, home)
+    env.update(
+        PATH=f"{home}/bin:{build_dir}/node_modules/.bin:{env['PATH']}",
+        NODE_ENV=env.get("NODE_ENV", "production"),
+        NPM_CONFIG_CACHE=str(cache / "npm"),
+        NPM_CONFIG_UPDATE_NOTIFIER="false",
+        NPM_CONFIG_FUND="false",
+        NPM_CONFIG_AUDIT="false",
+        NPM_CONFIG_NODEDIR=str(cache / f"runtime/node-{versions[0]}"),
+    )
+    modules_key = dependencies.key(build_dir, manifest, versions, env.get("STACK", ""))
+    _script(manifest, ("heroku-prebuild",), build_dir, env)
+    dependencies.install(build_dir, cache, modules_key, env)
+    _script(manifest, ("heroku-postbuild", "build"), build_dir, env)
+    dependencies.prune(build_dir, manifest, env)
+    _script(manifest, ("heroku-cleanup",), build_dir, env)
+    profile = build_dir / ".profile.d/nodejs.sh"
+    profile.parent.mkdir(exist_ok=True)
+    profile.write_text(_PROFILE.read_text())
+    export = Path(__file__).parents[2] / "export"
+    export.write_text(f'export PATH="{home}/bin:{build_dir}/node_modules/.bin:$PATH"\n')
+    if "start" not in (manifest.get("scripts") or {}) and not any(
+        (build_dir / name).is_file() for name in ("Procfile", "server.js")
+    ):
+        warning("Nothing will run: add a Procfile, or a start script to package.json.")
+
+
+def _manifest(build_dir: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((build_dir / "package.json").read_text(encoding="utf-8-sig"))
+    except ValueError as error:
+        raise BuildFailed(f"package.json is not valid: {error}") from error
+    if not isinstance(found, dict):
+        raise BuildFailed("package.json is not valid: it is not a JSON object.")
+    return found
+
+
+def _script(manifest: Mapping[str, Any], names: tuple[str, ...], build_dir: Path, env: Mapping[str, str]) -> None:
+    """Run the first of the named scripts that package.json has. Raises BuildFailed."""
+    name = next((name for name in names if name in (manifest.get("scripts") or {})), None)
+    if name:
+        topic(f"Running {name}: npm run {name}")
+        if run_command(["npm", "run", name, "--if-present"], build_dir, env):
+            raise BuildFailed(f"The script {name!r} of package.json failed; its reason is above.")

@@ -20,7 +20,7 @@ from pogo.cli import platforms
 from pogo.cli.main import main
 from pogo.cli.platforms import Platform
 
-TOKEN = "HRKU-1234"  # noqa: S105
+TOKEN = "HRKU-1234"
 EMAIL = "me@example.com"
 DATE = "2026-11-23T12:00:00Z"
 APP = {
@@ -76,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _any  # noqa: N815
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _any
 
     def log_message(self, format: str, *args: Any) -> None:
         """Silence: the requests are recorded."""

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from pogo.cli.context import Context
 from pogo.cli.table import COMMANDS, by_name
 from pogo.cli.upstream import OUR_COMMANDS, OUR_FLAGS, UNSUPPORTED
 

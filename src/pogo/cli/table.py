@@ -274,7 +274,7 @@ COMMANDS = (
     ),
     Command(
         "run:detached",
-        "run:detached",
+        "run:detach",
         "run a command in a one-off dyno in the background",
         (),
         (*RUN_FLAGS, Flag("tail", "t", "show its log")),

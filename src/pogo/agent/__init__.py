@@ -1,0 +1,1 @@
+"""pogo-agent: the only code of the platform that runs as root. Standard library only."""

@@ -1,0 +1,165 @@
+"""Booting one container, in the forked monitor: from a validated request to a running process."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import shutil
+import signal
+import socket
+import struct
+import termios
+from dataclasses import dataclass
+from typing import NoReturn
+
+from pogo.agent import cgroups, lxc, network, records, rootfs
+from pogo.agent.installation import Installation
+from pogo.errors import ContainerError
+
+BOOT_SECONDS = 60
+_PIPE_BYTES = 256 << 10
+
+
+@dataclass
+class Boot:
+    """What a monitor inherits from the agent. lock, listener, client and `keep` stay open in it to its end.
+
+    tty: (rows, columns); spool: bytes of output kept; keep: descriptors of images and inputs.
+    """
+
+    installation: Installation
+    record: records.Record
+    layout: rootfs.Layout
+    cpu_shares: int
+    tty: tuple[int, int] | None
+    stdin: bool
+    spool: int
+    lock: int
+    listener: socket.socket
+    client: socket.socket
+    keep: tuple[int, ...]
+
+
+@dataclass
+class Process:
+    """lxc-execute and our ends of the payload's streams, non-blocking. input: -1 where there is none."""
+
+    pid: int
+    pidfd: int
+    output: int
+    input: int
+    oom: int
+
+
+def start(boot: Boot) -> Process:
+    """Returns when the launcher becomes the process. Raises OSError or ContainerError; then call `undo`."""
+    installation, record, layout = boot.installation, boot.record, boot.layout
+    rootfs.make_scratch(installation, record.id, layout.base)
+    netns = network.connect_container(installation.interface(record.number), record.address)
+    rootfs.assemble(installation, layout)
+    oom = cgroups.memory_group(records.group(installation, record.id), layout.memory)
+    path = records.directory(installation, record.id)
+    (path / "lxc.conf").write_text(
+        lxc.configuration(
+            id=record.id,
+            base=layout.base,
+            cgroup=installation.cgroup,
+            rootfs=installation.state / rootfs.MOUNT_POINT,
+            netns=f"/proc/{os.getpid()}/fd/{netns}",
+            seccomp=installation.run / "seccomp",
+            cpu_shares=boot.cpu_shares,
+            pids=layout.pids,
+            tty=boot.tty is not None,
+        )
+    )
+    ready, told = os.pipe()
+    args = lxc.command(id=record.id, home=installation.run, config=path / "lxc.conf", log=path / "lxc.log", ready=told)
+    (read, write), output, input = _streams(boot)
+    pid = os.fork()
+    if pid == 0:
+        _become(args, (read, write, write), told, terminal=boot.tty is not None)
+    for fd in {told, read, write}:
+        os.close(fd)
+    process = Process(pid, os.pidfd_open(pid), output, input, oom)
+    if not _is_ready(ready, process.pidfd):
+        raise ContainerError(_why(boot, output) or f"it was not ready after {BOOT_SECONDS} s")
+    return process
+
+
+def undo(boot: Boot) -> None:
+    """After a boot that failed half-way: nothing is left. Mounts and link go with this process."""
+    records.sweep(boot.installation, boot.record.id, keep_files=False)
+    shutil.rmtree(records.directory(boot.installation, boot.record.id), ignore_errors=True)
+
+
+def set_window(terminal: int, rows: int, columns: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("=HHHH", rows, columns, 0, 0))
+
+
+def _streams(boot: Boot) -> tuple[tuple[int, int], int, int]:
+    """(standard input, standard output and error), our output end, our input end.
+
+    They belong to the app's user: else it may not open /dev/stdout.
+    """
+    app = boot.layout.base + rootfs.APP_UID
+    if boot.tty is not None:
+        master, slave = pty.openpty()
+        set_window(master, *boot.tty)
+        os.set_blocking(master, False)
+        return (slave, slave), master, os.dup(master)
+    output, write = os.pipe()
+    fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+    os.fchown(write, app, app)
+    os.set_blocking(output, False)
+    if not boot.stdin:
+        return (os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), write), output, -1
+    read, input = os.pipe()
+    os.fchown(read, app, app)
+    os.set_blocking(input, False)
+    return (read, write), output, input
+
+
+def _become(args: list[str], streams: tuple[int, int, int], told: int, terminal: bool) -> NoReturn:
+    try:
+        os.setsid()
+        if terminal:
+            fcntl.ioctl(streams[0], termios.TIOCSCTTY, 0)
+        for number, fd in enumerate(streams):
+            os.dup2(fd, number)
+        os.set_inheritable(told, True)
+        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
+            signal.signal(name, signal.SIG_DFL)
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("0")
+        # No newuidmap on this PATH: LXC would run it, slowly, and it knows nothing of our uid ranges.
+        os.execve(shutil.which(args[0]) or args[0], args, {"PATH": "/nonexistent"})  # noqa: S606
+    except OSError as error:
+        os.write(2, f"cannot run {args[0]}: {error}\n".encode())
+    os._exit(127)
+
+
+def _is_ready(ready: int, pidfd: int) -> bool:
+    poll = select.poll()
+    poll.register(ready, select.POLLIN)
+    poll.register(pidfd, select.POLLIN)
+    poll.poll(BOOT_SECONDS * 1000)
+    os.set_blocking(ready, False)
+    try:
+        return os.read(ready, 1) == b"1"
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(ready)
+
+
+def _why(boot: Boot, output: int) -> str:
+    """What the launcher and LXC say of a failed boot: their last lines."""
+    try:
+        said = os.read(output, 4096)
+    except OSError:
+        said = b""
+    log = records.directory(boot.installation, boot.record.id) / "lxc.log"
+    text = said + b"\n" + (log.read_bytes() if log.exists() else b"")
+    return "\n".join(text.decode(errors="replace").strip().splitlines()[-6:])

@@ -1,0 +1,72 @@
+"""The command and configuration with which LXC starts a container on a root file system made before.
+
+`lxc-execute`, not `lxc-start`, which loses exit codes. What each line is for: docs/decisions/0003.
+"""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+_DENIED = """
+acct add_key bpf delete_module finit_module fsconfig fsmount fsopen fspick init_module io_uring_enter
+io_uring_register io_uring_setup kexec_file_load kexec_load keyctl lookup_dcookie mount mount_setattr
+move_mount nfsservctl open_by_handle_at open_tree perf_event_open pivot_root quotactl quotactl_fd reboot
+request_key setns swapoff swapon sysfs syslog umount2 uselib userfaultfd vhangup
+"""
+_NEW_USER_NAMESPACE = "[0,268435456,SCMP_CMP_MASKED_EQ,268435456]"
+
+
+def seccomp_profile() -> str:
+    """Denied calls answer EPERM. `clone3` answers ENOSYS: its flags cannot be seen, and libc then takes `clone`."""
+    lines = ["2", "denylist", "[all]", *(f"{name} errno 1" for name in _DENIED.split())]
+    lines += [f"{name} errno 1 {_NEW_USER_NAMESPACE}" for name in ("clone", "unshare")]
+    return "\n".join([*lines, "clone3 errno 38", ""])
+
+
+def configuration(
+    *, id: str, base: int, cgroup: str, rootfs: Path, netns: str, seccomp: Path, cpu_shares: int, pids: int, tty: bool
+) -> str:
+    """The text of the configuration file; `cgroup` is the installation's group, `netns` a path."""
+    files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 10_000)
+    lines = [
+        f"lxc.uts.name = {id}",
+        f"lxc.rootfs.path = dir:{rootfs}",
+        f"lxc.idmap = u 0 {base} 65536",
+        f"lxc.idmap = g 0 {base} 65536",
+        f"lxc.namespace.share.net = {netns}",
+        "lxc.mount.auto = proc:mixed",
+        "lxc.mount.entry = tmpfs dev/shm tmpfs rw,nosuid,nodev,mode=1777,size=64m,create=dir 0 0",
+        "lxc.apparmor.profile = unconfined",
+        "lxc.tty.max = 0",
+        "lxc.pty.max = 64",
+        "lxc.no_new_privs = 1",
+        "lxc.cap.keep = none",
+        "lxc.init.uid = 1000",
+        "lxc.init.gid = 1000",
+        "lxc.init.cwd = /app",
+        f"lxc.seccomp.profile = {seccomp}",
+        f"lxc.prlimit.nofile = {files}",
+        "lxc.prlimit.core = 0",
+        f"lxc.cgroup.pids.max = {pids}",
+        f"lxc.cgroup.cpu.shares = {cpu_shares}",
+        "lxc.cgroup.devices.deny = a",
+        *(
+            f"lxc.cgroup.devices.allow = c {device} rw"
+            for device in ("1:3", "1:5", "1:7", "1:8", "1:9", "5:*", "136:*")
+        ),
+        f"lxc.cgroup2.pids.max = {pids}",
+        f"lxc.cgroup2.cpu.weight = {max(1, min(10_000, cpu_shares * 100 // 1024))}",
+        f"lxc.cgroup.dir.container = {cgroup}/c/{id}/p",
+        f"lxc.cgroup.dir.monitor = {cgroup}/m/{id}",
+        f"lxc.cgroup.dir.monitor.pivot = {cgroup}/pivot",
+    ]
+    if not tty:
+        lines.append("lxc.console.path = none")
+    return "\n".join([*lines, ""])
+
+
+def command(*, id: str, home: Path, config: Path, log: Path, ready: int) -> list[str]:
+    """Its arguments hold nothing of the app: the launcher finds command and environment in a file."""
+    options = ["-n", id, "-P", str(home), "-f", str(config), "-o", str(log), "-l", "ERROR"]
+    return ["lxc-execute", *options, "--", "/usr/bin/perl", "/pogo/launch", str(ready)]

@@ -1,0 +1,40 @@
+"""Who speaks to the agent and its monitors, and how: one line of JSON for a request, one for its answer."""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from typing import Any
+
+from pogo.agent.installation import Installation
+
+Json = dict[str, Any]
+
+
+def is_allowed(connection: socket.socket, installation: Installation) -> bool:
+    """Whether the peer is root or the installation's user, as the kernel says."""
+    return peer_uid(connection) in (0, installation.uid)
+
+
+def peer_uid(connection: socket.socket) -> int:
+    packed = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("=iII"))
+    _, uid, _ = struct.unpack("=iII", packed)
+    return int(uid)
+
+
+def answer(client: socket.socket, reply: Json) -> None:
+    """The answer to a caller, who may be gone: that is its own business."""
+    try:
+        client.settimeout(5)
+        client.sendall(json.dumps(reply).encode() + b"\n")
+    except OSError:
+        return
+
+
+def send_once(client: socket.socket, data: bytes) -> None:
+    """A few bytes that never block: to a peer that is gone, or that has not read the last ones, they are lost."""
+    try:
+        client.send(data, socket.MSG_DONTWAIT)
+    except OSError:
+        return

@@ -1,0 +1,207 @@
+"""What is on disk about each container: `<state>/run/c/<id>/`, made before its start, gone with `remove`.
+
+    spec    address number, slot, labels … (JSON)
+    lock    held (flock) by the monitor as long as it lives; whoever gets it finds a container without one
+    sock    the monitor's control socket
+    spool   output
+    exit    status, time, oom (JSON), written once by rename
+
+So nothing of this depends on process ids, and a restart of the agent or of the machine needs no other trace.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import socket
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from pogo.agent import cgroups
+from pogo.agent.installation import Installation
+from pogo.errors import ContainerError
+
+LOST = -1
+
+
+@dataclass(frozen=True)
+class Record:
+    """number: of its address in the subnet; continues: the containers on whose files it stands, nearest first."""
+
+    id: str
+    number: int
+    address: str
+    slot: int
+    started_at: float
+    outputs: bool
+    continues: tuple[str, ...] = ()
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+def observed(record: Record, end: dict[str, object] | None) -> dict[str, object]:
+    """What callers are told of a container; `end` as `load_exit` gives it."""
+    return {
+        "id": record.id,
+        "address": record.address,
+        "started_at": record.started_at,
+        "labels": record.labels,
+        "exit": end,
+    }
+
+
+def directory(installation: Installation, id: str) -> Path:
+    return installation.records / id
+
+
+def group(installation: Installation, id: str) -> str:
+    """The container's control group, below each hierarchy."""
+    return f"{installation.cgroup}/c/{id}"
+
+
+def _monitor_group(installation: Installation, id: str) -> str:
+    return f"{installation.cgroup}/m/{id}"
+
+
+def create(installation: Installation, record: Record) -> tuple[int, socket.socket]:
+    """Makes the record, all or nothing: its held lock and its listening control socket."""
+    path = directory(installation, record.id)
+    new = path.with_name(f".new-{record.id}")
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(mode=0o710)
+    os.chown(new, 0, installation.gid)
+    (new / "spec").write_text(json.dumps(asdict(record)))
+    lock = os.open(new / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(new / "sock"))
+    os.chown(new / "sock", 0, installation.gid)
+    (new / "sock").chmod(0o660)
+    listener.listen(64)
+    new.rename(path)
+    return lock, listener
+
+
+def load(installation: Installation, id: str) -> Record | None:
+    try:
+        fields = json.loads((directory(installation, id) / "spec").read_text())
+    except FileNotFoundError:
+        return None
+    fields["continues"] = tuple(fields["continues"])
+    return Record(**fields)
+
+
+def load_exit(installation: Installation, id: str) -> dict[str, object] | None:
+    """{"status", "at", "oom"} of an ended container."""
+    try:
+        found: dict[str, object] = json.loads((directory(installation, id) / "exit").read_text())
+    except FileNotFoundError:
+        return None
+    return found
+
+
+def write_exit(installation: Installation, id: str, status: int, oom: bool = False) -> None:
+    path = directory(installation, id) / "exit"
+    new = path.with_suffix(".new")
+    new.write_text(json.dumps({"status": status, "at": time.time(), "oom": oom}))
+    new.rename(path)
+
+
+def lock(installation: Installation, id: str) -> int | None:
+    """The lock of a container that has no monitor; None where one lives or there is no such record."""
+    try:
+        fd = os.open(directory(installation, id) / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    return fd
+
+
+def sweep(installation: Installation, id: str, keep_files: bool) -> None:
+    """Ends what still runs of a container and removes its control groups and, unless kept, its files."""
+    cgroups.kill(group(installation, id))
+    cgroups.kill(_monitor_group(installation, id))
+    cgroups.remove(group(installation, id))
+    cgroups.remove(_monitor_group(installation, id))
+    if not keep_files:
+        shutil.rmtree(installation.scratch / id, ignore_errors=True)
+
+
+def bury(installation: Installation, id: str) -> None:
+    """For a container whose monitor is gone: ends it and records that its exit status is lost."""
+    record = load(installation, id)
+    sweep(installation, id, keep_files=record is not None and record.outputs)
+    if load_exit(installation, id) is None:
+        write_exit(installation, id, LOST)
+
+
+def erase(installation: Installation, id: str) -> None:
+    """Removes a container and everything it left; kills it first. Waits for its monitor's end, up to 15 s.
+
+    Raises ContainerError where another container stands on its files.
+    """
+    path = directory(installation, id)
+    if not path.is_dir():
+        return
+    upper = installation.scratch / id
+    if upper.is_dir():
+        held = os.open(upper, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ContainerError(f"{id} cannot be removed while a container continues it.") from None
+        finally:
+            os.close(held)
+    deadline = time.monotonic() + 15
+    while (fd := lock(installation, id)) is None and path.is_dir():
+        if time.monotonic() > deadline:
+            raise ContainerError(f"{id} cannot be removed: its monitor does not end.")
+        if load_exit(installation, id) is None:
+            _kill_payload(installation, id)
+        time.sleep(0.01)
+    sweep(installation, id, keep_files=False)
+    gone = path.with_name(f".gone-{id}")
+    if path.is_dir():
+        path.rename(gone)
+    shutil.rmtree(gone, ignore_errors=True)
+    if fd is not None:
+        os.close(fd)
+
+
+def _kill_payload(installation: Installation, id: str) -> None:
+    for pid in cgroups.processes(group(installation, id)):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def cleanup(installation: Installation) -> None:
+    """Kills every container of the installation and removes all that any of them left."""
+    ids = [path.name for path in installation.records.glob("*")] if installation.records.is_dir() else []
+    for id in ids:
+        _kill_payload(installation, id)
+    for id in ids:
+        try:
+            erase(installation, id)
+        except ContainerError:
+            _kill_monitor(installation, id)
+            sweep(installation, id, keep_files=False)
+    cgroups.kill(installation.cgroup)
+    cgroups.remove(installation.cgroup)
+    for path in (installation.records, installation.scratch, installation.run / "l", installation.run / "root"):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _kill_monitor(installation: Installation, id: str) -> None:
+    """For a monitor that does not end by itself (stopped, say). Its lock is held, so the pid is its own."""
+    path = directory(installation, id) / "pid"
+    if path.exists():
+        os.kill(int(path.read_text()), signal.SIGKILL)

@@ -1,0 +1,198 @@
+"""The file system of a container: overlay of small files, slug, what it continues, and stack.
+
+Nothing is copied or chowned: slug and stack are images on loop devices whose owners are mapped at
+mount time, so all containers of a host share their pages. Mounts live in the monitor's own mount
+namespace and go with it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pogo.agent import syscalls
+from pogo.agent.installation import UIDS_PER_APP, Installation
+from pogo.agent.syscalls import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
+
+APP_UID = 1000
+MOUNT_POINT = "run/root"
+LAYERS = 12
+
+_SAFE = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
+_READ_ONLY = _SAFE | MOUNT_ATTR_RDONLY
+
+_LAUNCH = rb"""# Becomes the process. /pogo/start: argument count, arguments, environment, each ended by a NUL.
+open(my $in, '<', '/pogo/start') or die "cannot read /pogo/start: $!\n";
+my @words = do { local $/; split(/\0/, <$in>, -1) };
+close($in);
+pop(@words);
+my @command = splice(@words, 0, shift(@words));
+%ENV = ();
+for (@words) { my ($name, $value) = split(/=/, $_, 2); $ENV{$name} = $value; }
+umask(022);
+open(my $ready, '>&=', $ARGV[0]);
+syswrite($ready, '1');
+close($ready);
+{ no warnings; exec { $command[0] } @command; }
+my $status = $! == 2 ? 127 : 126;
+print STDERR "$command[0]: $!\n";
+exit($status);
+"""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What is to be seen in a container. stack, slug: paths of loop devices that hold a squashfs image.
+
+    continues: ids of ended containers, nearest first. inputs: descriptors of files or directories.
+    """
+
+    id: str
+    base: int
+    stack: str
+    slug: str | None
+    continues: tuple[str, ...]
+    inputs: Mapping[str, int]
+    outputs: bool
+    builder: bool
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+    address: str
+    resolvers: tuple[str, ...]
+    memory: int
+    pids: int
+
+
+def prepare_mount_points(state: Path) -> None:
+    """The directories on which every monitor mounts, each in its own namespace."""
+    for name in (MOUNT_POINT, *(f"run/l/{number}" for number in range(LAYERS))):
+        (state / name).mkdir(parents=True, exist_ok=True)
+
+
+def make_scratch(installation: Installation, id: str, base: int) -> None:
+    """The writable layer of a container, empty."""
+    directory = installation.scratch / id
+    directory.mkdir(mode=0o711)
+    for name in ("upper", "work"):
+        (directory / name).mkdir()
+        os.chown(directory / name, base, base)
+
+
+def assemble(installation: Installation, layout: Layout) -> None:
+    """Leaves the caller in a mount namespace of its own with the root file system at MOUNT_POINT.
+
+    Paths are relative to the state directory, the working directory from here on: that keeps them short
+    and, in the container's /proc/mounts, neutral.
+    """
+    everyone = f"0 {layout.base} {UIDS_PER_APP}"
+    userns = syscalls.user_namespace(everyone, everyone)
+    app = f"0 {layout.base + APP_UID} 1"
+    slug_userns = syscalls.user_namespace(app, app) if layout.slug else None
+    shown = _shown(installation, layout)
+    os.chdir(installation.state)
+    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_SLAVE)
+
+    mounts = [_small_files(layout, tuple(shown))]
+    if layout.slug:
+        mounts.append(_image(layout.slug, slug_userns, _READ_ONLY))
+    mounts.append(_image(layout.stack, userns, _READ_ONLY))
+    for number, fd in enumerate(mounts):
+        syscalls.move_mount(fd, f"run/l/{number}")
+        os.close(fd)
+    lowers = [f"run/l/{number}" for number in range(len(mounts))]
+    lowers[1:1] = [f"scratch/{id}/upper" for id in layout.continues]
+    upper, work = (f"scratch/{layout.id}/{name}" for name in ("upper", "work"))
+    data = f"lowerdir={':'.join(lowers)},upperdir={upper},workdir={work},redirect_dir=on,volatile"
+    syscalls.mount("overlay", MOUNT_POINT, "overlay", syscalls.MS_NOSUID | syscalls.MS_NODEV, data)
+    for path, fd in shown.items():
+        syscalls.move_mount(fd, f"{MOUNT_POINT}/{path}")
+        os.close(fd)
+    os.close(userns)
+    if slug_userns is not None:
+        os.close(slug_userns)
+
+
+def _image(device: str, userns: int | None, attributes: int) -> int:
+    fd = syscalls.new_mount("squashfs", {"source": device, "ro": ""}, attributes)
+    syscalls.mount_setattr(fd, attributes, userns)
+    return fd
+
+
+def _shown(installation: Installation, layout: Layout) -> dict[str, int]:
+    """Detached read-only mounts by path in the container, readable for the app's user whoever owns them here."""
+    sources = {f"pogo/in/{name}": fd for name, fd in layout.inputs.items()}
+    if layout.builder:
+        builder = {"pogo/lib/pogo": installation.package, "pogo/buildpacks": installation.buildpacks}
+        sources |= {path: os.open(source, os.O_PATH | os.O_CLOEXEC) for path, source in builder.items()}
+    return {path: _clone(fd, layout.base + APP_UID) for path, fd in sources.items()}
+
+
+def _clone(fd: int, owner: int) -> int:
+    """A clone of what the descriptor shows, with its owner seen as `owner`."""
+    there = os.fstat(fd)
+    try:
+        mount = syscalls.open_tree(fd)
+    except OSError:
+        # Opened in another mount namespace: the same file has to be found in this one.
+        path = os.readlink(f"/proc/self/fd/{fd}")
+        here = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        if not os.path.samestat(os.fstat(here), there):
+            raise
+        mount = syscalls.open_tree(here)
+        os.close(here)
+    userns = syscalls.user_namespace(f"{there.st_uid} {owner} 1", f"{there.st_gid} {owner} 1")
+    try:
+        syscalls.mount_setattr(mount, _READ_ONLY, userns)
+    except OSError:
+        syscalls.mount_setattr(mount, _READ_ONLY)  # a file system without mapped owners: its modes have to do
+    finally:
+        os.close(userns)
+    return mount
+
+
+def _small_files(layout: Layout, shown: tuple[str, ...]) -> int:
+    """The topmost read-only layer: what differs from container to container."""
+    base, app = layout.base, layout.base + APP_UID
+    fd = syscalls.new_mount(
+        "tmpfs", {"mode": "0755", "uid": str(base), "gid": str(base), "size": "32m"}, _SAFE | MOUNT_ATTR_NOEXEC
+    )
+    root = Path(f"/proc/self/fd/{fd}")
+
+    def directory(path: str, owner: int = base, mode: int = 0o755) -> None:
+        for parent in [*reversed(Path(path).parents)][1:]:
+            if not (root / parent).exists():
+                directory(str(parent))
+        (root / path).mkdir(exist_ok=True)
+        (root / path).chmod(mode)
+        os.chown(root / path, owner, owner)
+
+    def file(path: str, content: bytes, owner: int = base, mode: int = 0o644) -> None:
+        directory(str(Path(path).parent))
+        (root / path).write_bytes(content)
+        (root / path).chmod(mode)
+        os.chown(root / path, owner, owner)
+
+    directory("app", app)
+    directory("tmp", base, 0o1777)
+    if layout.outputs:
+        directory("pogo/out", app)
+    words = [str(len(layout.command)), *layout.command, *(f"{name}={value}" for name, value in layout.env.items())]
+    start = b"".join(word.encode(errors="surrogateescape") + b"\0" for word in words)
+    file("pogo/start", start, app, 0o400)
+    file("pogo/launch", _LAUNCH)
+    servers = "".join(f"nameserver {address}\n" for address in layout.resolvers)
+    file("etc/resolv.conf", servers.encode())
+    file("etc/hostname", f"{layout.id}\n".encode())
+    file("etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{layout.address} {layout.id}\n".encode())
+    file("sys/fs/cgroup/memory/memory.limit_in_bytes", f"{layout.memory}\n".encode())
+    # LXC's init lowers this one when the process has ended, and complains in the app's output if it cannot.
+    file("sys/fs/cgroup/pids/pids.max", f"{layout.pids}\n".encode(), app)
+    for path in shown:
+        if path.startswith("pogo/in/") and not os.path.isdir(f"/proc/self/fd/{layout.inputs[path[8:]]}"):
+            file(path, b"")
+        else:
+            directory(path)
+    return fd

@@ -1,0 +1,371 @@
+"""pogo-agent: starts, lists and removes the containers of one installation, as root.
+
+One process, one thread, one loop over a unix socket. Calls that take time are forked off with the
+caller's connection: the child answers. So boots run side by side and nothing they do can hurt the agent,
+which keeps no state that is not on disk.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import fcntl
+import gc
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from pogo.agent import installation as installations
+from pogo.agent import lxc, monitor, network, records, rootfs
+from pogo.agent.installation import Installation
+from pogo.agent.peers import Json, answer, is_allowed, peer_uid, send_once
+from pogo.agent.requests import prepare
+from pogo.errors import ContainerError, NotFound, PogoError
+
+_MAX_REQUEST = 8 << 20
+_MAX_FDS = 64
+
+
+class Connection:
+    """A caller: its request so far, and the descriptors that came with it."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self.received = b""
+        self.fds: list[int] = []
+        self.watching = False
+
+    def receive(self) -> Json | None:
+        """The request, once its line is complete. Raises ConnectionError when the caller is gone."""
+        data, fds, _, _ = socket.recv_fds(self.socket, 256 << 10, _MAX_FDS)
+        self.fds += fds
+        self.received += data
+        if not data or len(self.received) > _MAX_REQUEST:
+            raise ConnectionError
+        if not self.received.endswith(b"\n"):
+            return None
+        request: Json = json.loads(self.received)
+        return request
+
+    def close(self) -> None:
+        self.socket.close()
+        for fd in self.fds:
+            os.close(fd)
+
+
+class Agent:
+    def __init__(self, installation: Installation) -> None:
+        self.installation = installation
+        self.records: dict[str, records.Record] = {}
+        self.exits: dict[str, Json] = {}
+        self.connections: dict[int, Connection] = {}
+        self.loops: dict[tuple[int, int], str] = {}
+        self.resolvers: tuple[str, ...] | None = None
+        self.monitors: dict[int, str] = {}
+        self.next_number = int.from_bytes(os.urandom(4))
+
+    # -- the loop
+
+    def serve(self) -> None:
+        """Until SIGTERM or SIGINT. Containers and their monitors stay."""
+        self._prepare_directories()
+        guard = self._only_one()
+        self.refresh_network()
+        for path in [*self.installation.records.glob(".*")]:
+            shutil.rmtree(path, ignore_errors=True)
+        self.list()
+        listener = self._listen()
+        woken, waker = socket.socketpair()
+        waker.setblocking(False)
+        signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        stopping: list[int] = []
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda number, _: stopping.append(number))
+        gc.collect()
+        gc.freeze()
+        while not stopping:
+            poll = select.poll()
+            for fd in (listener.fileno(), woken.fileno(), *self.connections):
+                poll.register(fd, select.POLLIN)
+            for fd, _ in poll.poll():
+                if fd == listener.fileno():
+                    self._accept(listener)
+                elif fd == woken.fileno():
+                    woken.recv(4096)
+                    self._reap_children()
+                elif fd in self.connections:
+                    self._receive(self.connections[fd])
+        os.close(guard)
+
+    def _prepare_directories(self) -> None:
+        """Root's, with the sticky bit where the installation's user makes files too: it cannot swap ours."""
+        ours = self.installation
+        for path, mode in ((ours.state, 0o1775), (ours.run, 0o1775), (ours.records, 0o711), (ours.scratch, 0o711)):
+            path.mkdir(parents=True, exist_ok=True)
+            if path.is_symlink():
+                raise installations.BadConfiguration(f"{path} has to be a directory, not a symbolic link.")
+            os.chown(path, 0, ours.gid)
+            path.chmod(mode)
+        rootfs.prepare_mount_points(ours.state)
+        (ours.run / "seccomp").write_text(lxc.seccomp_profile())
+
+    def _only_one(self) -> int:
+        guard = os.open(self.installation.run / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise PogoError(f"Another pogo-agent serves {self.installation.state} already.") from None
+        return guard
+
+    def _listen(self) -> socket.socket:
+        path = self.installation.socket
+        path.unlink(missing_ok=True)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(path))
+        os.chown(path, 0, self.installation.gid)
+        path.chmod(0o660)
+        listener.listen(512)
+        return listener
+
+    def _accept(self, listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        if not is_allowed(connection, self.installation):
+            answer(connection, {"error": "Only the user of the installation may call pogo-agent."})
+            connection.close()
+            return
+        connection.setblocking(False)
+        self.connections[connection.fileno()] = Connection(connection)
+
+    def _receive(self, connection: Connection) -> None:
+        fd = connection.socket.fileno()
+        try:
+            request = connection.receive()
+        except BlockingIOError:
+            return
+        except (OSError, ValueError):
+            del self.connections[fd]
+            connection.close()
+            return
+        if request is None:
+            return
+        connection.received = b""
+        try:
+            reply = self._call(connection, request)
+        except NotFound as error:
+            reply = {"error": error.message, "missing": True}
+        except (PogoError, OSError, KeyError, TypeError, ValueError) as error:
+            if not isinstance(error, PogoError):
+                traceback.print_exc()
+            reply = {"error": str(error)}
+        if connection.watching:
+            return
+        del self.connections[fd]
+        if reply is not None:
+            answer(connection.socket, reply)
+        connection.close()
+
+    def _call(self, connection: Connection, request: Json) -> Json | None:
+        """The reply, or None where a forked child gives it."""
+        match request["op"]:
+            case "start":
+                return self.start(connection, request)
+            case "list":
+                return {"containers": self.list()}
+            case "remove":
+                return self.remove(connection, request["id"])
+            case "fetch":
+                return self.fetch(connection, request["id"], request["name"])
+            case "watch":
+                connection.watching = True
+                send_once(connection.socket, b'{"ok": true}\n')
+            case "ended" if peer_uid(connection.socket) == 0:
+                self._tell(request["id"])
+            case other:
+                raise ContainerError(f"pogo-agent knows no call {other!r}.")
+        return {"ok": True}
+
+    # -- calls
+
+    def start(self, connection: Connection, request: Json) -> Json | None:
+        """Forks the monitor, which answers. A container that is there already is only reported."""
+        existing = self._record(str(request["spec"]["id"]))
+        if existing is not None:
+            return {"there": True, **self._observed(existing)}
+        self.refresh_network()
+        boot = prepare(self, request["spec"], connection.fds, connection.socket)
+        self.records[boot.record.id] = boot.record
+        self.monitors[self._fork(lambda: monitor.run(boot))] = boot.record.id
+        os.close(boot.lock)
+        boot.listener.close()
+        for fd in boot.keep:
+            if fd not in connection.fds:
+                os.close(fd)
+        return None
+
+    def list(self) -> list[Json]:
+        """Every record. A container whose monitor is gone is ended on the way, by a child."""
+        found = []
+        names = {name for name in os.listdir(self.installation.records) if not name.startswith(".")}
+        for gone in self.records.keys() - names:
+            self.records.pop(gone)
+            self.exits.pop(gone, None)
+        for name in sorted(names):
+            record = self._record(name)
+            if record is not None:
+                found.append(self._observed(record))
+                if found[-1]["exit"] is None:
+                    self._bury_if_orphaned(name)
+        return found
+
+    def remove(self, connection: Connection, id: str) -> Json | None:
+        """Answered by a child, since large directories take time."""
+        if self._record(id) is None:
+            return {"ok": True}
+
+        def child() -> None:
+            try:
+                records.erase(self.installation, id)
+            except (ContainerError, OSError) as error:
+                answer(connection.socket, {"error": str(error)})
+            else:
+                answer(connection.socket, {"ok": True})
+
+        self._fork(child)
+        return None
+
+    def fetch(self, connection: Connection, id: str, name: str) -> Json | None:
+        """Sends an open file: the caller copies it. Symbolic links and what is no plain file are not there."""
+        if self._record(id) is None or "/" in name or name in ("", ".", ".."):
+            raise NotFound("file", f"There is no output {name!r} of {id}.")
+        if self._exit(id) is None:
+            raise ContainerError(f"The outputs of {id} can be fetched when it has ended.")
+        path = self.installation.scratch / id / "upper/pogo/out" / name
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:
+            raise NotFound("file", f"There is no output {name!r} of {id}.") from None
+        connection.fds.append(fd)
+        if not os.path.isfile(f"/proc/self/fd/{fd}"):
+            raise NotFound("file", f"The output {name!r} of {id} is no plain file.")
+        with contextlib.suppress(OSError):
+            socket.send_fds(connection.socket, [b'{"ok": true}\n'], [fd])
+        return None
+
+    # -- what it knows
+
+    def _record(self, id: str) -> records.Record | None:
+        known = self.records.get(id)
+        if known is not None and records.directory(self.installation, id).is_dir():
+            return known
+        if "/" in id or id.startswith("."):
+            return None
+        found = records.load(self.installation, id)
+        if found is not None:
+            self.records[id] = found
+        return found
+
+    def _exit(self, id: str) -> Json | None:
+        if id not in self.exits:
+            found = records.load_exit(self.installation, id)
+            if found is None:
+                return None
+            self.exits[id] = found
+        return self.exits[id]
+
+    def _observed(self, record: records.Record) -> Json:
+        return records.observed(record, self._exit(record.id))
+
+    def free_number(self) -> int:
+        """The number of a free address; the one used last comes back latest."""
+        used = {record.number for record in self.records.values()}
+        room = self.installation.subnet.num_addresses - 2
+        for step in range(room):
+            number = 1 + (self.next_number + step) % room
+            if number not in used:
+                self.next_number = number
+                return number
+        raise ContainerError(f"Every address of {self.installation.subnet} is taken. Enlarge POGO_SUBNET.")
+
+    def refresh_network(self) -> None:
+        """Makes the nftables table, again where this machine's resolvers have changed."""
+        resolvers = tuple(network.nameservers())
+        if resolvers != self.resolvers:
+            network.apply_rules(self.installation, [*resolvers])
+            self.resolvers = resolvers
+
+    # -- children
+
+    def _fork(self, child: Callable[[], object]) -> int:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                child()
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(0)
+        return pid
+
+    def _reap_children(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while pid := os.waitpid(-1, os.WNOHANG)[0]:
+                id = self.monitors.pop(pid, "")
+                if id and self._record(id) is None:
+                    self.records.pop(id, None)
+                elif id:
+                    self._bury_if_orphaned(id)
+
+    def _bury_if_orphaned(self, id: str) -> None:
+        lock = records.lock(self.installation, id)
+        if lock is None:
+            return
+        if records.load_exit(self.installation, id) is None:
+
+            def child() -> None:
+                records.bury(self.installation, id)
+                self._tell(id)
+
+            self._fork(child)
+        os.close(lock)
+
+    def _tell(self, id: str) -> None:
+        for connection in self.connections.values():
+            if connection.watching:
+                send_once(connection.socket, json.dumps({"id": id}).encode() + b"\n")
+
+
+def cleanup(installation: Installation) -> None:
+    """Kills every container of the installation and removes all that it left on this machine."""
+    records.cleanup(installation)
+    network.delete_links(installation.interface(0)[:-1])
+    network.delete_rules(installation)
+    for name in ("agent.sock", "agent.lock", "seccomp"):
+        Path(installation.run, name).unlink(missing_ok=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="pogo-agent",
+        description="The root half of Pogoapp. Settings: POGO_STATE_DIR, POGO_USER, POGO_SUBNET, POGO_UID_BASE,"
+        " POGO_MAX_APPS, POGO_BUILDPACKS_DIR, from the environment or the file that POGO_CONFIG names.",
+    )
+    parser.add_argument("action", nargs="?", choices=("serve", "cleanup"), default="serve")
+    action = parser.parse_args().action
+    try:
+        if os.geteuid() != 0:
+            raise PogoError("pogo-agent has to be started by root.")
+        installation = installations.load(os.environ)
+        if action == "cleanup":
+            cleanup(installation)
+        else:
+            Agent(installation).serve()
+    except PogoError as error:
+        sys.exit(f"pogo-agent: {error}")

@@ -1,0 +1,313 @@
+"""Containers on this machine, by LXC: calls go to pogo-agent, streams straight to a container's monitor.
+
+The agent starts, lists, removes and hands out files; nothing else, so a container's output, terminal
+and stop work while it is being restarted. Output is read from the spool on disk, which also serves after the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import os
+import shutil
+import socket
+import struct
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from pogo.agent import spool
+from pogo.containers import Attachment, ContainerSpec, Exit, Frame, Observed
+from pogo.errors import Conflict, ContainerError, NotFound, StorageFull, Unavailable
+
+Json = dict[str, Any]
+
+_START_SECONDS = 90
+_CALL_SECONDS = 60
+_CHUNK = 64 << 10
+_GONE = (FileNotFoundError, ConnectionError)
+
+
+class AgentContainers:
+    """The driver. `agent_socket`: where pogo-agent listens; the containers' records are beside it."""
+
+    def __init__(self, agent_socket: Path) -> None:
+        self._agent = agent_socket
+        self._records = agent_socket.parent / "c"
+
+    async def start(self, spec: ContainerSpec) -> Observed:
+        files = [spec.slug] if spec.slug else []
+        files += spec.inputs.values()
+        fds: list[int] = []
+        try:
+            try:
+                for path in files:
+                    fds.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+            except OSError as error:
+                raise ContainerError(f"The container {spec.id} cannot be started: {error}") from error
+            request = {"op": "start", "spec": _encode(spec)}
+            for _ in range(5):
+                reply, _ = await self._call(request, _START_SECONDS, fds)
+                if not reply.get("there") or reply["exit"] is not None or await self._ask(spec.id, {"op": "status"}):
+                    return _observed(reply)
+            raise ContainerError(f"The container {spec.id} is there, but its monitor does not answer.")
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    async def list(self) -> list[Observed]:
+        reply, _ = await self._call({"op": "list"})
+        return [_observed(item) for item in reply["containers"]]
+
+    async def stop(self, id: str, grace: float) -> None:
+        reply = await self._ask(id, {"op": "stop", "grace": grace})
+        if reply is None and (self._records / id).is_dir():
+            await self.list()  # a container without a monitor is ended there
+
+    async def remove(self, id: str) -> None:
+        await self._call({"op": "remove", "id": id})
+
+    async def logs(self, id: str, offset: int = 0) -> AsyncIterator[Frame]:
+        stream = await self._connect(id, {"op": "follow"})
+        fd = self._open_spool(id)
+        try:
+            while True:
+                records = [*spool.read(fd, offset)]
+                for after, at, lost, data in records:
+                    offset = after
+                    yield Frame(after, at, data, lost)
+                if records:
+                    continue
+                if stream is None:
+                    return
+                if not await _read(stream[0]):
+                    stream[1].close()
+                    stream = None
+        finally:
+            os.close(fd)
+            if stream is not None:
+                stream[1].close()
+
+    async def collected(self, id: str, offset: int) -> None:
+        await self._ask(id, {"op": "collected", "offset": offset})
+
+    async def attach(self, id: str) -> Attachment:
+        stream = await self._connect(id, {"op": "attach"})
+        if stream is not None:
+            return _Live(*stream)
+        fd = self._open_spool(id)
+        try:
+            return _Ended(b"".join(data for *_, data in spool.read(fd, 0, os.fstat(fd).st_size)))
+        finally:
+            os.close(fd)
+
+    async def fetch(self, id: str, name: str, to: Path) -> None:
+        _, fds = await self._call({"op": "fetch", "id": id, "name": name})
+        try:
+            await asyncio.to_thread(_copy, fds[0], to)
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    async def watch(self) -> AsyncIterator[str]:
+        while True:
+            try:
+                reader, writer = await asyncio.open_unix_connection(self._agent)
+            except (OSError, ConnectionError):
+                await asyncio.sleep(1)
+                continue
+            try:
+                writer.write(b'{"op": "watch"}\n')
+                while line := await _read_line(reader):
+                    if "id" in line:
+                        yield line["id"]
+            finally:
+                writer.close()
+
+    async def _call(
+        self, request: Json, timeout: float = _CALL_SECONDS, fds: Sequence[int] = ()
+    ) -> tuple[Json, Sequence[int]]:
+        """A call of the agent: its reply, and the descriptors that came with it."""
+        received: list[int] = []
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.setblocking(False)
+            try:
+                async with asyncio.timeout(timeout):
+                    await _connect_socket(connection, self._agent)
+                    line = await _exchange(connection, json.dumps(request).encode() + b"\n", fds, received)
+            except TimeoutError:
+                raise Unavailable(f"pogo-agent did not answer {request['op']} within {timeout:.0f} s.") from None
+            except OSError as error:
+                raise Unavailable(f"pogo-agent does not answer at {self._agent}: {error}. Is it running?") from error
+        reply: Json = json.loads(line)
+        if reply.get("missing"):
+            raise NotFound("file", reply["error"])
+        if "error" in reply:
+            raise StorageFull(reply["error"]) if reply.get("full") else ContainerError(reply["error"])
+        return reply, received
+
+    async def _connect(self, id: str, request: Json) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """A stream from the container's monitor; None where there is none, since it has ended."""
+        try:
+            reader, writer = await asyncio.open_unix_connection(self._records / id / "sock")
+        except _GONE:
+            return None
+        writer.write(json.dumps(request).encode() + b"\n")
+        reply = await _read_line(reader)
+        if reply is None or "error" in reply:
+            writer.close()
+            if reply is not None:
+                raise Conflict(reply["error"])
+            return None
+        return reader, writer
+
+    async def _ask(self, id: str, request: Json) -> Json | None:
+        """The monitor's answer; None where there is no monitor."""
+        stream = await self._connect(id, request)
+        if stream is None:
+            return None
+        stream[1].close()
+        return {"ok": True}
+
+    def _open_spool(self, id: str) -> int:
+        try:
+            return os.open(self._records / id / "spool", os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise NotFound("container", f"There is no container {id}.") from None
+
+
+class _Live:
+    """Attached: raw output from the monitor, frames (kind, length, data) to it."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+
+    async def read(self) -> bytes:
+        return await _read(self._reader)
+
+    async def write(self, data: bytes) -> None:
+        for start in range(0, len(data), _CHUNK):
+            await self._send(b"d", data[start : start + _CHUNK])
+
+    async def write_eof(self) -> None:
+        await self._send(b"e", b"")
+
+    async def resize(self, rows: int, columns: int) -> None:
+        await self._send(b"r", struct.pack("=HH", rows, columns))
+
+    async def close(self) -> None:
+        self._writer.close()
+
+    async def _send(self, kind: bytes, data: bytes) -> None:
+        try:
+            self._writer.write(struct.pack("=cI", kind, len(data)) + data)
+            await self._writer.drain()
+        except ConnectionError:
+            return  # the process has ended; `read` tells
+
+
+class _Ended:
+    """What a container wrote that had ended before it was attached."""
+
+    def __init__(self, output: bytes) -> None:
+        self._output = output
+
+    async def read(self) -> bytes:
+        output, self._output = self._output, b""
+        return output
+
+    async def write(self, data: bytes) -> None:
+        return
+
+    async def write_eof(self) -> None:
+        return
+
+    async def resize(self, rows: int, columns: int) -> None:
+        return
+
+    async def close(self) -> None:
+        return
+
+
+async def _connect_socket(connection: socket.socket, path: Path) -> None:
+    while True:
+        try:
+            connection.connect(str(path))
+            return
+        except BlockingIOError:
+            await asyncio.sleep(0.01)  # its queue of callers is full
+
+
+async def _exchange(connection: socket.socket, request: bytes, fds: Sequence[int], received: list[int]) -> bytes:
+    """Sends the request with descriptors; the one line of the answer, whose descriptors go into `received`."""
+    loop = asyncio.get_running_loop()
+    sent = socket.send_fds(connection, [request[:_CHUNK]], fds)
+    if rest := request[sent:]:
+        await loop.sock_sendall(connection, rest)
+    line = b""
+    while not line.endswith(b"\n"):
+        ready = asyncio.Event()
+        loop.add_reader(connection.fileno(), ready.set)
+        try:
+            await ready.wait()
+        finally:
+            loop.remove_reader(connection.fileno())
+        data, descriptors, _, _ = socket.recv_fds(connection, 256 << 10, 4)
+        received += descriptors
+        if not data:
+            raise ConnectionResetError("the connection was closed without an answer")
+        line += data
+    return line
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    try:
+        return await reader.read(_CHUNK)
+    except ConnectionError:
+        return b""
+
+
+async def _read_line(reader: asyncio.StreamReader) -> Json | None:
+    try:
+        line = await reader.readline()
+    except ConnectionError:
+        return None
+    return json.loads(line) if line.endswith(b"\n") else None
+
+
+def _copy(fd: int, to: Path) -> None:
+    try:
+        with open(fd, "rb", closefd=False) as source, to.open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+    except OSError as error:
+        to.unlink(missing_ok=True)
+        if error.errno == errno.ENOSPC:
+            raise StorageFull from error
+        raise
+
+
+def _encode(spec: ContainerSpec) -> Json:
+    return {
+        "id": spec.id,
+        "slot": spec.slot,
+        "stack": spec.stack,
+        "command": list(spec.command),
+        "env": dict(spec.env),
+        "limits": {"memory": spec.limits.memory, "cpu_shares": spec.limits.cpu_shares, "pids": spec.limits.pids},
+        "slug": spec.slug is not None,
+        "tty": spec.tty,
+        "stdin": spec.stdin,
+        "inputs": list(spec.inputs),
+        "outputs": spec.outputs,
+        "builder": spec.builder,
+        "continues": spec.continues,
+        "spool": spec.spool,
+        "labels": dict(spec.labels),
+    }
+
+
+def _observed(item: Json) -> Observed:
+    end = Exit(item["exit"]["status"], item["exit"]["at"], item["exit"]["oom"]) if item["exit"] else None
+    return Observed(item["id"], item["address"], item["started_at"], item["labels"], end)

@@ -1,0 +1,247 @@
+"""The double of `Containers`: nothing runs, everything is seen. For unit tests of decisions.
+
+What a process does is scripted: by a `behaviour`, or by the test itself with `emit` and `end`.
+It passes the same contract tests as the real driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pogo.containers import Attachment, ContainerSpec, Exit, Frame, Observed
+from pogo.errors import Conflict, ContainerError, NotFound
+
+
+@dataclass(eq=False)
+class Process:
+    """One container. A behaviour uses `emit`, `outputs`, `input` (b"" at its end), `window` and `terminated`."""
+
+    spec: ContainerSpec
+    address: str
+    started_at: float
+    terminated: asyncio.Event = field(default_factory=asyncio.Event)
+    input: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
+    outputs: dict[str, bytes] = field(default_factory=dict)
+    window: tuple[int, int] | None = None
+    exit: Exit | None = None
+    _frames: list[Frame] = field(default_factory=list)
+    _partial: bytes = b""
+    _end: int = 0
+    _lost: int = 0
+    _attachment: _Attachment | None = None
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _task: asyncio.Task[None] | None = None
+    _kill_at: float = float("inf")
+    _killer: asyncio.TimerHandle | None = None
+
+    def emit(self, data: bytes) -> None:
+        """The process writes: whole lines are given on at once, a partial one when it ends."""
+        if self._attachment:
+            self._attachment.output.put_nowait(data)
+        elif self.spec.tty or self.spec.stdin:
+            self._keep(data)
+        else:
+            whole, newline, self._partial = (self._partial + data).rpartition(b"\n")
+            self._keep(whole + newline)
+
+    def _keep(self, data: bytes) -> None:
+        if data:
+            self._end += len(data)
+            self._frames.append(Frame(self._end, time.time(), data))
+            while len(self._frames) > 1 and sum(len(frame.data) for frame in self._frames) > self.spec.spool:
+                self._lost += self._frames.pop(0).data.count(b"\n")
+            self._wake()
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+
+Behaviour = Callable[[Process], Awaitable[int]]
+
+
+class MemoryContainers:
+    """The double. `behaviour`: what every process does; its result is the exit status.
+
+    Without one, a process runs until `end` or until it is told to stop: then it ends with 143, or, if it
+    is in `stubborn`, only by the KILL after the grace. `refuse`: what the next start raises. `addresses`:
+    given to the next containers instead of made-up ones.
+    """
+
+    def __init__(self, behaviour: Behaviour | None = None) -> None:
+        self.behaviour = behaviour
+        self.processes: dict[str, Process] = {}
+        self.addresses: list[str] = []
+        self.stubborn: set[str] = set()
+        self.refuse: Exception | None = None
+        self._started = 0
+        self._watchers: list[asyncio.Queue[str]] = []
+
+    # -- for tests
+
+    def emit(self, id: str, data: bytes) -> None:
+        self.processes[id].emit(data)
+
+    def end(self, id: str, status: int = 0, oom: bool = False) -> None:
+        """The process of a running container ends."""
+        process = self.processes[id]
+        if process.exit is not None:
+            return
+        process._keep(process._partial)
+        process.exit = Exit(status, time.time(), oom)
+        if process._killer:
+            process._killer.cancel()
+        if process._task and process._task is not asyncio.current_task():
+            process._task.cancel()
+        if process._attachment:
+            process._attachment.output.put_nowait(b"")
+        process._wake()
+        for watcher in self._watchers:
+            watcher.put_nowait(id)
+
+    # -- the port
+
+    async def start(self, spec: ContainerSpec) -> Observed:
+        if spec.id not in self.processes:
+            if self.refuse:
+                refusal, self.refuse = self.refuse, None
+                raise refusal
+            if not spec.command:
+                raise ContainerError("The command is empty.")
+            self._started += 1
+            made_up = f"10.0.{self._started // 250}.{self._started % 250 + 1}"
+            process = Process(spec, self.addresses.pop(0) if self.addresses else made_up, time.time())
+            if spec.continues:
+                process.outputs |= self._ended(spec.continues).outputs
+            process.window = spec.tty
+            self.processes[spec.id] = process
+            if self.behaviour:
+                process._task = asyncio.create_task(self._run(process, self.behaviour))
+        return _observed(self.processes[spec.id])
+
+    async def _run(self, process: Process, behaviour: Behaviour) -> None:
+        status = await behaviour(process)
+        self.end(process.spec.id, status)
+
+    async def list(self) -> list[Observed]:
+        return [_observed(process) for _, process in sorted(self.processes.items())]
+
+    async def stop(self, id: str, grace: float) -> None:
+        process = self.processes.get(id)
+        if process is None or process.exit is not None:
+            return
+        if grace > 0:
+            process.terminated.set()
+            if self.behaviour is None and id not in self.stubborn:
+                self.end(id, 128 + signal.SIGTERM)
+                return
+        self._kill_in(process, grace)
+
+    def _kill_in(self, process: Process, seconds: float) -> None:
+        """KILL after so long; a later one never postpones an earlier one."""
+        loop = asyncio.get_running_loop()
+        if loop.time() + seconds < process._kill_at:
+            process._kill_at = loop.time() + seconds
+            if process._killer:
+                process._killer.cancel()
+            process._killer = loop.call_later(seconds, self.end, process.spec.id, 128 + signal.SIGKILL)
+
+    async def remove(self, id: str) -> None:
+        if id in self.processes:
+            if any(other.spec.continues == id and other.exit is None for other in self.processes.values()):
+                raise ContainerError(f"{id} cannot be removed while a container continues it.")
+            self.end(id, 128 + signal.SIGKILL)
+            self.processes.pop(id)
+
+    async def logs(self, id: str, offset: int = 0) -> AsyncIterator[Frame]:
+        process = self._find(id)
+        while True:
+            changed = process._changed
+            for frame in [frame for frame in process._frames if frame.offset > offset]:
+                first = frame is process._frames[0] and offset < frame.offset - len(frame.data)
+                offset = frame.offset
+                yield Frame(frame.offset, frame.at, frame.data, process._lost if first else 0)
+            if changed is process._changed:
+                if process.exit is not None:
+                    return
+                await changed.wait()
+
+    async def collected(self, id: str, offset: int) -> None:
+        process = self.processes.get(id)
+        if process and any(frame.offset <= offset for frame in process._frames):
+            process._frames = [frame for frame in process._frames if frame.offset > offset]
+            process._lost = 0
+
+    async def attach(self, id: str) -> Attachment:
+        process = self._find(id)
+        if process._attachment or not (process.spec.tty or process.spec.stdin):
+            raise Conflict(f"{id} cannot be attached: it has no terminal or pipe, or is attached already.")
+        process._attachment = _Attachment(self, process)
+        for frame in process._frames:
+            process._attachment.output.put_nowait(frame.data)
+        process._frames = []
+        if process.exit:
+            process._attachment.output.put_nowait(b"")
+        return process._attachment
+
+    async def fetch(self, id: str, name: str, to: Path) -> None:
+        outputs = self._ended(id).outputs
+        if name not in outputs:
+            raise NotFound("file", f"There is no output {name!r} of {id}.")
+        to.write_bytes(outputs[name])
+
+    async def watch(self) -> AsyncIterator[str]:
+        queue: asyncio.Queue[str] = asyncio.Queue()
+        self._watchers.append(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._watchers.remove(queue)
+
+    def _find(self, id: str) -> Process:
+        if id not in self.processes:
+            raise NotFound("container", f"There is no container {id}.")
+        return self.processes[id]
+
+    def _ended(self, id: str) -> Process:
+        process = self._find(id)
+        if process.exit is None or not process.spec.outputs:
+            raise ContainerError(f"{id} still runs, or was started without outputs.")
+        return process
+
+
+class _Attachment:
+    def __init__(self, containers: MemoryContainers, process: Process) -> None:
+        self.output: asyncio.Queue[bytes] = asyncio.Queue()
+        self._containers = containers
+        self._process = process
+        self._closed = False
+
+    async def read(self) -> bytes:
+        if self._process.exit is not None and self.output.empty():
+            return b""
+        return await self.output.get()
+
+    async def write(self, data: bytes) -> None:
+        self._process.input.put_nowait(data)
+
+    async def write_eof(self) -> None:
+        self._process.input.put_nowait(b"")
+
+    async def resize(self, rows: int, columns: int) -> None:
+        self._process.window = (rows, columns)
+
+    async def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._containers.end(self._process.spec.id, 128 + signal.SIGHUP)
+
+
+def _observed(process: Process) -> Observed:
+    return Observed(process.spec.id, process.address, process.started_at, process.spec.labels, process.exit)

@@ -12,12 +12,13 @@ from pogo.rules.rendezvous import (
     RECORD,
     Decoder,
     Frame,
+    FramedWire,
     Hello,
     ProtocolError,
+    RawWire,
     cut_records,
     encode,
     parse_hello,
-    split_input,
 )
 
 MARKER_LINE = EXIT_MARKER + b" heroku-command-exit-status: 0\n"
@@ -86,10 +87,18 @@ def test_payloads_of_the_wrong_size(payload: bytes) -> None:
         rendezvous.decode_exit(payload)
 
 
-def test_eot_ends_raw_input() -> None:
-    assert split_input(b"abc") == (b"abc", False)
-    assert split_input(b"abc\x04ignored") == (b"abc", True)
-    assert split_input(b"\x04") == (b"", True)
+def test_eot_ends_raw_input_that_is_no_terminals() -> None:
+    assert RawWire(tty=False).feed(b"abc") == [Frame("d", b"abc")]
+    assert RawWire(tty=False).feed(b"abc\x04ignored") == [Frame("d", b"abc"), Frame("e", b"")]
+    assert RawWire(tty=False).feed(b"\x04") == [Frame("e", b"")]
+    assert RawWire(tty=True).feed(b"abc\x04\x03") == [Frame("d", b"abc\x04\x03")]
+
+
+def test_messages_are_shown_by_both_clients() -> None:
+    assert RawWire(tty=False).message("no") == b"\r\n !     no\r\n"
+    assert FramedWire().message("no") == b"m\0\0\0\2no"
+    assert FramedWire().pack(b"out\xc3", flush=False) == ([b"d\0\0\0\4out\xc3"], b"")
+    assert FramedWire().pack(b"", flush=True) == ([], b"")
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ RECORD = 16_384
 EXIT_MARKER = b"\xef\xbf\xbf"
 _MARKER_ROOM = 64
 # End of transmission: how the official CLI ends input that is no terminal's.
-_EOT = b"\x04"
+EOT = b"\x04"
 
 _HELLO = re.compile(rb"([!-~]{1,512})(?: (pogo/\d+))?\r?\n")
 _HEADER = struct.Struct(">cI")
@@ -124,12 +124,6 @@ class Decoder:
         return frames
 
 
-def split_input(data: bytes) -> tuple[bytes, bool]:
-    """Input of the raw protocol without a terminal: what goes to the process, and whether it ended."""
-    before, end, _ = data.partition(_EOT)
-    return before, bool(end)
-
-
 def cut_records(output: bytes, *, flush: bool = False) -> tuple[list[bytes], bytes]:
     """Output of the raw protocol as TLS records to send now, and the rest to hold for what follows.
 
@@ -151,6 +145,46 @@ def cut_records(output: bytes, *, flush: bool = False) -> tuple[list[bytes], byt
     if start < hold:
         records.append(output[start:hold])
     return records, output[hold:]
+
+
+class RawWire:
+    """The server's side of Heroku's protocol. tty: whether the process has a terminal."""
+
+    framed = False
+
+    def __init__(self, tty: bool) -> None:
+        self._tty = tty
+
+    def feed(self, data: bytes) -> list[Frame]:
+        """Input as frames of `pogo/1`. Without a terminal, EOT ends it."""
+        if self._tty:
+            return [Frame(DATA, data)]
+        before, end, _ = data.partition(EOT)
+        return [Frame(DATA, before)] * bool(before) + [Frame(END, b"")] * bool(end)
+
+    def pack(self, output: bytes, *, flush: bool) -> tuple[list[bytes], bytes]:
+        return cut_records(output, flush=flush)
+
+    def message(self, text: str) -> bytes:
+        return f"\r\n !     {text}\r\n".encode()
+
+
+class FramedWire:
+    """The server's side of `pogo/1`."""
+
+    framed = True
+
+    def __init__(self) -> None:
+        self._decoder = Decoder(DATA + END + RESIZE)
+
+    def feed(self, data: bytes) -> list[Frame]:
+        return self._decoder.feed(data)
+
+    def pack(self, output: bytes, *, flush: bool) -> tuple[list[bytes], bytes]:
+        return [encode(DATA, output)] * bool(output), b""
+
+    def message(self, text: str) -> bytes:
+        return encode(MESSAGE, text.encode())
 
 
 def _begun_character(output: bytes) -> int:

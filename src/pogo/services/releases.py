@@ -84,7 +84,7 @@ def slug_sizes(db: Database, app_ids: Sequence[str]) -> dict[str, int]:
     same = (newest.c.app_id == Release.app_id) & (newest.c.version == Release.version)
     query = select(Release.app_id, Slug.size).join(newest, same).join(Slug, Slug.id == Release.slug_id)
     with db.read() as session:
-        return {app_id: size for app_id, size in session.execute(query)}
+        return {row.app_id: row.size for row in session.execute(query)}
 
 
 def list_releases(db: Database, app: App) -> list[Release]:

@@ -119,6 +119,15 @@ def test_a_reader_that_has_enough_is_no_error() -> None:
     assert done.stderr == ""
 
 
+def test_a_terminal_without_the_sign() -> None:
+    code = (
+        "from pogo.cli.main import main; from pogo.cli import output; main(['version', '--json']); output.line('⬢ x')"
+    )
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ)
+    assert done.stdout.endswith("? x\n")
+
+
 def test_version_is_cheap() -> None:
     """The aim is 50 ms of CPU; half of twenty runs have to keep it, whatever else the machine does."""
     runs = []

@@ -165,6 +165,11 @@ def test_answers_that_are_not_the_api(cli: Cli) -> None:
     cli.answer("GET /account", b"<html>", 503, Content_Type="text/html")
     assert "does not speak the Platform API" in cli.run("whoami").err
     assert "is not ready (HTTP status 503)" in cli.run("whoami").err
+    cli.double.answers.clear()
+    cli.answer("GET /account", b"{", 200)
+    cli.answer("GET /account", b"", 301, Location="https://localhost/account")
+    assert "does not speak the Platform API" in cli.run("whoami").err
+    assert "has moved to https://localhost/account" in cli.run("whoami").err
 
 
 def test_warnings_of_the_platform_are_shown_once(cli: Cli) -> None:

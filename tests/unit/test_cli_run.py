@@ -160,11 +160,18 @@ def test_flags_go_with_it(cli: Cli, start) -> None:
     assert body["env"].items() >= {"A": "1", "B": "2"}.items()
 
 
-def test_a_message_is_shown_and_a_lost_connection_said(cli: Cli, start) -> None:
+def test_a_lost_connection_is_said(cli: Cli, start) -> None:
+    start(lambda dyno: dyno.send(rendezvous.encode(rendezvous.DATA, b"half")))
+    result = pogo("run", "bash", "-a", "myapp")
+    assert (result.returncode, result.stdout) == (1, b"half")
+    assert " ▸    The connection to the dyno was lost before its command ended.\n" in result.stderr.decode()
+
+
+def test_a_message_instead_of_a_status_is_the_reason(cli: Cli, start) -> None:
     start(lambda dyno: dyno.send(rendezvous.encode(rendezvous.MESSAGE, b"Idle for an hour.")))
     result = pogo("run", "bash", "-a", "myapp")
     assert result.returncode == 1
-    assert " ▸    Idle for an hour.\n ▸    The connection to the dyno was lost" in result.stderr.decode()
+    assert result.stderr.decode().endswith("up, run.1234\n ▸    Idle for an hour.\n")
 
 
 def test_a_dyno_that_does_not_come_up(cli: Cli, start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from types import FrameType
 from urllib.parse import urlsplit
 
 from pogo.cli import output
-from pogo.cli.client import open_socket
+from pogo.cli.client import IDLE_TIMEOUT, open_socket
 from pogo.cli.errors import CliError
 from pogo.cli.platforms import Platform
 from pogo.rules import rendezvous
@@ -35,10 +35,11 @@ def connect(platform: Platform, attach_url: str) -> tuple[socket.socket, bytes]:
     parts = urlsplit(attach_url)
     if parts.scheme != "rendezvous" or not parts.hostname:
         raise CliError(f"The platform offers a way to attach that this pogo does not know: {parts.scheme}.")
-    connection = open_socket(platform, parts.hostname, parts.port or 5000, tls=True, timeout=None)
+    connection = open_socket(platform, parts.hostname, parts.port or 5000, tls=True, timeout=IDLE_TIMEOUT)
     received = b""
     try:
         connection.sendall(rendezvous.hello(parts.path.lstrip("/")))
+        connection.settimeout(None)  # A dyno takes its time to boot.
         while rendezvous.GREETING not in received:
             data = connection.recv(CHUNK)
             if not data:
@@ -77,6 +78,7 @@ class _Session:
         self.decoder = rendezvous.Decoder(rendezvous.DATA + rendezvous.MESSAGE + rendezvous.EXIT)
         self.waiting = bytearray()
         self.interrupts: list[float] = []
+        self.told = False
 
     def run(self, received: bytes) -> int:
         sys.stdout.flush()
@@ -125,13 +127,18 @@ class _Session:
             self.stdin = None
 
     def _receive(self) -> int | None:
-        """Take one TLS record, which CHUNK always holds whole, so that keys are read between two of them."""
+        """Take one TLS record, which CHUNK always holds whole, so that keys are read between two of them.
+
+        A platform that ends it with a message instead of an exit status has said why.
+        """
         try:
             data = self.connection.recv(CHUNK)
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return None
         except OSError as failure:
             raise CliError(LOST) from failure
+        if not data and self.told:
+            return 1
         if not data:
             raise CliError(LOST)
         return self._take(data)
@@ -142,6 +149,7 @@ class _Session:
                 if kind == rendezvous.DATA:
                     _write_all(sys.stdout.fileno(), payload)
                 elif kind == rendezvous.MESSAGE:
+                    self.told = True
                     # A raw terminal needs the carriage returns that it otherwise makes itself.
                     output.warn(_text(payload) + ("\r" if self.terminal else ""))
                 elif kind == rendezvous.EXIT:

@@ -170,10 +170,15 @@ class Api:
                 warn(text)
         kind = (response.getheader("Content-Type") or "").partition(";")[0].strip().lower()
         value: Any = None
-        if kind == "application/json" or kind.endswith("+json"):
-            value = json.loads(body) if body else None
+        try:
+            if kind == "application/json" or kind.endswith("+json"):
+                value = json.loads(body) if body else None
+        except ValueError:
+            kind = f"damaged {kind}"
         if response.status >= 400:
             raise self._error(response, value)
+        if response.status >= 300:
+            raise CliError(f"{self.platform.api} has moved to {response.getheader('Location')}.\nUse that address.")
         if value is None and body.strip():
             raise CliError(
                 f"{self.platform.api} does not speak the Platform API (it answered with {kind or 'no type'})."

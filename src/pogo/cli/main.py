@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -18,6 +19,9 @@ def main(argv: list[str] | None = None) -> int:
 
         print(f"pogo/{__version__} {sys.platform} python-{sys.version.split()[0]}")
         return 0
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # A terminal without ⬢ shows ?.
     try:
         status = _run(words)
         sys.stdout.flush()

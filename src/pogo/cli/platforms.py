@@ -121,6 +121,6 @@ def find(url: str | None = None) -> Platform:
         )
     api = normal_url(chosen)
     platform = platforms.known.get(api) or Platform(api, git_host(api))
-    token = os.environ.get("POGO_API_KEY") or platform.token
+    token = os.environ.get("POGO_API_KEY", "").strip() or platform.token
     ca = os.environ.get("POGO_CA_FILE") or platform.ca
-    return platform._replace(token=token, ca=ca)
+    return platform._replace(token=token, ca=os.path.abspath(ca) if ca else None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from pogo.cli import output, repository
+from pogo.cli import output
 from pogo.cli.client import Api, escape
 from pogo.cli.context import Context
 from pogo.cli.errors import ApiError, CliError
@@ -42,6 +42,8 @@ def _listed(app: dict[str, Any]) -> str:
 
 
 def create(context: Context) -> None:
+    from pogo.cli import repository
+
     api = context.api
     name = context.args.get("app") or context.option("app")
     body = {"name": name, "region": context.option("region"), "stack": context.option("stack")}
@@ -58,7 +60,9 @@ def create(context: Context) -> None:
     git_url = context.platform.app_git_url(app["name"])
     if not context.on("no-remote") and repository.inside():
         remote = context.option("remote") or repository.PREFERRED[0]
-        if not repository.git("config", "--get", f"remote.{remote}.url", check=False):
+        if repository.git("config", "--get", f"remote.{remote}.url", check=False):
+            output.warn(f"The git remote {remote} exists and stays as it is.")
+        else:
             repository.add_remote(context.platform, remote, app["name"])
     if context.on("json"):
         output.json_text(app)
@@ -171,6 +175,8 @@ def confirm(context: Context, warning: str) -> None:
 
 
 def destroy(context: Context) -> None:
+    from pogo.cli import repository
+
     if context.args.get("app"):
         context.flags.setdefault("app", context.args["app"])
     context.api.get(context.app_path)
@@ -183,6 +189,8 @@ def destroy(context: Context) -> None:
 
 
 def rename(context: Context) -> None:
+    from pogo.cli import repository
+
     new = context.args["newname"]
     old = context.app
     with output.Action(f"Renaming {context.shown_app} to {output.app_name(new, sys.stderr)}"):

@@ -20,7 +20,7 @@ def login(context: Context) -> None:
         raise CliError("Cannot log in with POGO_API_KEY set.\nRun unset POGO_API_KEY first.", 1)
     platform = platforms.find(context.option("host"))
     sys.stderr.write(f"pogo: Enter your login credentials for {platform.api}\n")
-    email = _ask(f"Email [{platform.email}]: " if platform.email else "Email: ") or platform.email
+    email = _ask(f"Email [{platform.email}]: " if platform.email else "Email: ").strip() or platform.email
     if not email:
         raise CliError("No e-mail address was given.")
     password = _ask_secret("Password: ")
@@ -55,7 +55,7 @@ def _ask(question: str) -> str:
     answer = sys.stdin.readline()
     if not answer:
         raise CliError("There is no answer to read: the input has ended.")
-    return answer.strip()
+    return answer.rstrip("\r\n")
 
 
 def _ask_secret(question: str) -> str:

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from node_pack.steps import BuildFailed, copy, run, topic, warning
+from node_pack import archive
+from node_pack.steps import BuildFailed, run, topic, warning
 
 NPM_CACHE_LIMIT = 500 << 20
 _DECLARED = (
@@ -44,29 +45,35 @@ def key(build_dir: Path, manifest: Mapping[str, Any], versions: tuple[str, str],
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
+def restore(build_dir: Path, cache: Path, wanted_key: str | None) -> bool:
+    """Bring back the node_modules of the last build if everything that decides about them is the same."""
+    key_file = cache / "key"
+    if not wanted_key or not key_file.is_file() or key_file.read_text() != wanted_key:
+        return False
+    if not archive.load(cache / "node_modules.tar.zst", build_dir / "node_modules"):
+        return False
+    topic("Using the node_modules of the last build (package-lock.json has not changed)")
+    return True
+
+
 def install(build_dir: Path, cache: Path, wanted_key: str | None, env: Mapping[str, str]) -> None:
-    """Fill node_modules, development dependencies included. Raises BuildFailed."""
-    stored, key_file = cache / "node_modules", cache / "key"
-    if wanted_key and key_file.is_file() and key_file.read_text() == wanted_key:
-        topic("Using the node_modules of the last build (package-lock.json has not changed)")
-        copy(stored, build_dir / "node_modules")
-        return
-    key_file.unlink(missing_ok=True)
-    shutil.rmtree(stored, ignore_errors=True)
-    verb = ["ci"] if lock_file(build_dir) else ["install"]
-    topic(f"Installing node modules: npm {verb[0]}")
-    for name in ("yarn.lock", "pnpm-lock.yaml"):
-        if (build_dir / name).is_file() and verb == ["install"]:
-            warning(f"{name} is not read by this buildpack: npm chooses the versions. Commit a package-lock.json.")
-    if run(["npm", *verb, "--include=dev"], build_dir, env):
-        raise BuildFailed(f"npm {verb[0]} failed; its reason is above.")
+    """Fill node_modules by npm, development dependencies included. Raises BuildFailed."""
+    (cache / "key").unlink(missing_ok=True)
     npm_cache = Path(env["NPM_CONFIG_CACHE"])
+    archive.load(cache / "npm-cache.tar.zst", npm_cache)
+    verb = "ci" if lock_file(build_dir) else "install"
+    topic(f"Installing node modules: npm {verb}")
+    for name in ("yarn.lock", "pnpm-lock.yaml"):
+        if (build_dir / name).is_file() and verb == "install":
+            warning(f"{name} is not read by this buildpack: npm chooses the versions. Commit a package-lock.json.")
+    if run(["npm", verb, "--include=dev"], build_dir, env):
+        raise BuildFailed(f"npm {verb} failed; its reason is above.")
     shutil.rmtree(npm_cache / "_logs", ignore_errors=True)
-    if _size(npm_cache) > NPM_CACHE_LIMIT:
-        shutil.rmtree(npm_cache)
+    if npm_cache.is_dir() and _size(npm_cache) < NPM_CACHE_LIMIT:
+        archive.save(npm_cache, cache / "npm-cache.tar.zst")
     if wanted_key and (build_dir / "node_modules").is_dir():
-        copy(build_dir / "node_modules", stored)
-        key_file.write_text(wanted_key)
+        archive.save(build_dir / "node_modules", cache / "node_modules.tar.zst")
+        (cache / "key").write_text(wanted_key)
 
 
 def prune(build_dir: Path, manifest: Mapping[str, Any], env: Mapping[str, str]) -> None:

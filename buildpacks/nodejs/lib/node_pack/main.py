@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,21 +36,25 @@ def _compile(build_dir: Path, cache: Path, env_dir: Path) -> None:
     if home.exists():
         shutil.rmtree(home)
     runtime.place(cache / "runtime", *versions, home)
+    work = Path(tempfile.mkdtemp(prefix="nodejs-"))
     env.update(
         PATH=f"{home}/bin:{build_dir}/node_modules/.bin:{env['PATH']}",
         NODE_ENV=env.get("NODE_ENV", "production"),
-        NPM_CONFIG_CACHE=str(cache / "npm"),
+        NPM_CONFIG_CACHE=str(work / "npm-cache"),
         NPM_CONFIG_UPDATE_NOTIFIER="false",
         NPM_CONFIG_FUND="false",
         NPM_CONFIG_AUDIT="false",
-        NPM_CONFIG_NODEDIR=str(cache / f"runtime/node-{versions[0]}"),
+        npm_package_config_node_gyp_nodedir=str(work / "headers"),
     )
     modules_key = dependencies.key(build_dir, manifest, versions, env.get("STACK", ""))
     _script(manifest, ("heroku-prebuild",), build_dir, env)
-    dependencies.install(build_dir, cache, modules_key, env)
+    if not dependencies.restore(build_dir, cache, modules_key):
+        runtime.headers(cache / "runtime", versions[0], work / "headers")
+        dependencies.install(build_dir, cache, modules_key, env)
     _script(manifest, ("heroku-postbuild", "build"), build_dir, env)
     dependencies.prune(build_dir, manifest, env)
     _script(manifest, ("heroku-cleanup",), build_dir, env)
+    shutil.rmtree(work)
     profile = build_dir / ".profile.d/nodejs.sh"
     profile.parent.mkdir(exist_ok=True)
     profile.write_text(_PROFILE.read_text())

@@ -49,15 +49,6 @@ def run(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> int
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            sys.stdout.buffer.write(b"       " + line.rstrip() + b"\n")
+            sys.stdout.buffer.write((b"       " + line).rstrip() + b"\n")
             sys.stdout.buffer.flush()
     return process.returncode
-
-
-def copy(source: Path, target: Path) -> None:
-    """Copy the files of one directory into another, which may exist."""
-    target.mkdir(parents=True, exist_ok=True)
-    command = ["cp", "-a", "--reflink=auto", f"{source}/.", str(target)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BuildFailed(f"Files cannot be copied: {done.stderr}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,13 +23,12 @@ def collect_static(build_dir: Path, home: Path, env: Mapping[str, str]) -> None:
         topic("Skipping Django collectstatic, since the env var DISABLE_COLLECTSTATIC is set")
         return
     shown = manage.relative_to(build_dir)
-    command = [home / "bin/python", manage, "collectstatic"]
-    known = subprocess.run([*command, "--help"], cwd=build_dir, env=dict(env), capture_output=True, check=False)
-    if known.returncode and b"Unknown command" in known.stderr:
-        topic("Skipping Django collectstatic, since django.contrib.staticfiles is not installed in the app")
-        return
     topic(f"$ python {shown} collectstatic --noinput")
-    if run([*command, "--noinput"], build_dir, env):
+    printed: list[bytes] = []
+    if run([home / "bin/python", manage, "collectstatic", "--noinput"], build_dir, env, printed):
+        if any(line.startswith(b"Unknown command: 'collectstatic'") for line in printed):
+            topic("Skipping Django collectstatic, since django.contrib.staticfiles is not in INSTALLED_APPS")
+            return
         warning("Error while running collectstatic; its reason is above.")
         warning("Fix it, or skip this step: pogo config:set DISABLE_COLLECTSTATIC=1")
         raise BuildFailed(f"python {shown} collectstatic failed.")

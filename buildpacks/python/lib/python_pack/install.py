@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from python_pack import archive
 from python_pack.steps import BuildFailed, detail, run, topic
 
 UV = "uv>=0.8,<1"
@@ -27,7 +28,10 @@ PIP_CACHE_LIMIT = 500 << 20
 
 @dataclass(frozen=True)
 class Layout:
-    """home: the environment as the app sees it, `/app/.heroku/python`. stored: its copy in the cache."""
+    """home: the environment as the app sees it, `/app/.heroku/python`.
+
+    stored: its copy in the cache. key_file: what that was made from.
+    """
 
     build_dir: Path
     cache_dir: Path
@@ -39,7 +43,7 @@ class Layout:
 
     @property
     def stored(self) -> Path:
-        return self.cache_dir / "pogo-python/environment"
+        return self.cache_dir / "pogo-python/environment.tar.zst"
 
     @property
     def key_file(self) -> Path:
@@ -133,23 +137,23 @@ def requirements_key(build_dir: Path, version: str) -> str | None:
 
 def _by_pip(layout: Layout, version: str, env: Mapping[str, str], what: list[str]) -> None:
     key = requirements_key(layout.build_dir, version) if what[0] == "-r" else None
-    if key and layout.key_file.is_file() and layout.key_file.read_text() == key:
+    if key and _restore(layout, key):
         topic("Using the installed requirements of the last build (requirements.txt has not changed)")
-        _copy(layout.stored, layout.home)
         return
-    _forget(layout)
     _make_environment(layout, env)
     pip_cache = layout.cache_dir / "pogo-python/pip"
+    archive.load(pip_cache.with_suffix(".tar.zst"), pip_cache)
     pip = [sys.executable, "-m", "pip", "--python", str(layout.python)]
     options = ["--disable-pip-version-check", "--no-input", "--progress-bar=off", f"--cache-dir={pip_cache}"]
     topic(f"Installing dependencies with pip: pip install {' '.join(what)}")
     if run([*pip, "install", *options, *what], layout.build_dir, env):
         raise BuildFailed("pip could not install the dependencies; its reason is above.")
-    if _size(pip_cache) > PIP_CACHE_LIMIT:
+    if pip_cache.is_dir():
+        if _size(pip_cache) < PIP_CACHE_LIMIT:
+            archive.save(pip_cache, pip_cache.with_suffix(".tar.zst"))
         shutil.rmtree(pip_cache)
     if key:
-        _copy(layout.home, layout.stored)
-        layout.key_file.write_text(key)
+        _keep(layout, key)
 
 
 def _by_uv(layout: Layout, version: str, env: Mapping[str, str]) -> None:
@@ -162,11 +166,8 @@ def _by_uv(layout: Layout, version: str, env: Mapping[str, str]) -> None:
         if run([*pip, "--no-deps", "--no-cache-dir", f"--target={tool}", UV], layout.build_dir, env):
             raise BuildFailed("uv could not be installed; the reason is above.")
     key = f"uv {version} {os.environ.get('STACK', '')}"
-    if layout.key_file.is_file() and layout.key_file.read_text() == key:
-        _copy(layout.stored, layout.home)
-    else:
+    if not _restore(layout, key):
         _make_environment(layout, env)
-    _forget(layout)
     locked = ["--locked"] if (layout.build_dir / "uv.lock").is_file() else []
     settings = {
         "UV_PROJECT_ENVIRONMENT": str(layout.home),
@@ -184,23 +185,19 @@ def _by_uv(layout: Layout, version: str, env: Mapping[str, str]) -> None:
     if run(command, layout.build_dir, {**settings, **env}):
         raise BuildFailed("uv could not install the dependencies; its reason is above.")
     run([tool / "bin/uv", "cache", "prune", "--ci", "--quiet"], layout.build_dir, {**settings, **env})
-    _copy(layout.home, layout.stored)
-    layout.key_file.write_text(key)
+    _keep(layout, key)
 
 
-def _forget(layout: Layout) -> None:
+def _restore(layout: Layout, key: str) -> bool:
+    """Bring back the environment of the last build if it was made from the same things."""
+    same = layout.key_file.is_file() and layout.key_file.read_text() == key
+    return same and archive.load(layout.stored, layout.home)
+
+
+def _keep(layout: Layout, key: str) -> None:
     layout.key_file.unlink(missing_ok=True)
-    if layout.stored.exists():
-        shutil.rmtree(layout.stored)
-
-
-def _copy(source: Path, target: Path) -> None:
-    """Copy the files of one environment directory into another, which may exist."""
-    target.mkdir(parents=True, exist_ok=True)
-    command = ["cp", "-a", "--reflink=auto", f"{source}/.", str(target)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise BuildFailed(f"The environment cannot be copied: {done.stderr}")
+    archive.save(layout.home, layout.stored)
+    layout.key_file.write_text(key)
 
 
 def _size(directory: Path) -> int:

@@ -37,8 +37,11 @@ def config_vars(env_dir: Path) -> dict[str, str]:
     return found
 
 
-def run(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> int:
-    """Run a command with its output and errors indented by seven spaces; returns its status."""
+def run(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], printed: list[bytes] | None = None) -> int:
+    """Run a command with its output and errors indented by seven spaces; returns its status.
+
+    printed: gets the lines that it printed.
+    """
     with subprocess.Popen(
         [str(part) for part in command],
         cwd=cwd,
@@ -49,8 +52,10 @@ def run(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> int
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            sys.stdout.buffer.write(b"       " + line.rstrip() + b"\n")
+            sys.stdout.buffer.write((b"       " + line).rstrip() + b"\n")
             sys.stdout.buffer.flush()
+            if printed is not None:
+                printed.append(line)
     return process.returncode
 
 

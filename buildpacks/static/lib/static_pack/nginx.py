@@ -66,7 +66,7 @@ def config(settings: Settings, home: str = "/app") -> str:
     if settings.https_only:
         lines.append('    if ($http_x_forwarded_proto = "http") { return 301 https://$host$request_uri; }')
     if settings.error_page:
-        lines.append(f"    error_page 404 500 {quote('/' + settings.error_page)};")
+        lines.append(f"    error_page 403 404 =404 {quote('/' + settings.error_page)};")
     lines.append("    location ~ /\\.(?!well-known/) { return 404; }")
     if settings.root == ".":
         lines += [f"    location = /{name} {{ return 404; }}" for name in ("static.json", "Procfile", "app.json")]

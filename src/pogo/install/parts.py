@@ -1,0 +1,52 @@
+"""The three programs of an installation, as its supervisor starts them."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from pogo.install import certificates
+from pogo.install.runit import Runit
+from pogo.install.supervision import Service, Supervisor, systemd_is_here
+from pogo.install.systemd import Systemd
+from pogo.router.config import Files
+from pogo.settings import Settings
+
+DEFAULT_STATE = Path("/var/lib/pogo")
+
+
+def services(settings: Settings, environment: Path, config: Path) -> list[Service]:
+    """environment: the real path of the Python environment. config: the installation's file. In order of start."""
+    programs = environment / "bin"
+    shared = {"POGO_CONFIG": str(config)}
+    inputs = settings.model_dump_json()
+    haproxy = ("/usr/sbin/haproxy", "-W", "-db", "-f", str(Files.of(settings).config))
+    return [
+        Service(
+            "agent",
+            (str(programs / "pogo-agent"), "serve"),
+            "root",
+            {**shared, "POGO_BUILDPACKS_DIR": str(environment / "buildpacks")},
+            inputs,
+        ),
+        Service(
+            "pogod", (str(programs / "pogod"),), settings.user, shared, inputs + certificates.fingerprint(settings)
+        ),
+        Service("router", haproxy, "root", {}, _router_inputs(settings)),
+    ]
+
+
+def _router_inputs(settings: Settings) -> str:
+    """What HAProxy reads at its start."""
+    digest = hashlib.sha256()
+    for path in sorted(Files.of(settings).directory.rglob("*")):
+        if path.is_file():
+            digest.update(f"{path}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def supervisor(settings: Settings, checkout: Path) -> Supervisor:
+    if systemd_is_here():
+        suffix = "" if settings.state_dir == DEFAULT_STATE else f"-{settings.tag}"
+        return Systemd(checkout / "deploy", suffix)
+    return Runit(settings.state_dir)

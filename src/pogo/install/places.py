@@ -1,0 +1,76 @@
+"""The user, the directories and the keys of an installation."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import secrets
+import tempfile
+from pathlib import Path
+
+from cryptography.fernet import Fernet
+
+from pogo.process import run
+from pogo.settings import Settings
+
+# What pogod writes. The rest of the state belongs to root, so a captured pogod cannot change what root runs.
+OF_THE_DAEMON = ("db", "store", "git", "logs", "transcripts", "tmp")
+
+
+def write(file: Path, text: str, *, mode: int, group: int = 0, owner: int = 0) -> bool:
+    """Replace a file as a whole, or leave it if it is right already. True if it was replaced."""
+    try:
+        status = file.stat()
+        same = (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (mode, owner, group)
+        if same and file.read_text() == text:
+            return False
+    except FileNotFoundError:
+        pass
+    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.", delete=False) as new:
+        os.fchmod(new.fileno(), mode)
+        os.fchown(new.fileno(), owner, group)
+        new.write(text)
+        new.flush()
+        os.fsync(new.fileno())
+    Path(new.name).rename(file)
+    return True
+
+
+def ensure_user(name: str, state: Path) -> pwd.struct_passwd:
+    """The system user that pogod runs as."""
+    try:
+        return pwd.getpwnam(name)
+    except KeyError:
+        account = ("--system", "--user-group", "--no-create-home", "--home-dir", state, "--shell", "/usr/sbin/nologin")
+        run("/usr/sbin/useradd", *account, "--comment", "Pogoapp", name)
+        return pwd.getpwnam(name)
+
+
+def ensure_directories(settings: Settings, user: pwd.struct_passwd) -> None:
+    """Owners and modes of everything below the state directory."""
+    state = settings.state_dir
+    # Sticky: root's and pogod's files lie side by side, and neither can remove the other's.
+    _directory(state, 0o1775, group=user.pw_gid)
+    for name in ("bin", "envs", "log", "stacks", "tls"):
+        _directory(state / name, 0o755)
+    _directory(state / "keys", 0o750, group=user.pw_gid)
+    _directory(settings.run_dir, 0o1775, group=user.pw_gid)
+    for name in OF_THE_DAEMON:
+        _directory(state / name, 0o750, owner=user.pw_uid, group=user.pw_gid)
+
+
+def _directory(path: Path, mode: int, *, owner: int = 0, group: int = 0) -> None:
+    path.mkdir(parents=True, exist_ok=True)
+    status = path.stat()
+    if (status.st_uid, status.st_gid) != (owner, group):
+        os.chown(path, owner, group)
+    if status.st_mode & 0o7777 != mode:
+        path.chmod(mode)
+
+
+def ensure_keys(settings: Settings, user: pwd.struct_passwd) -> None:
+    """Keys are made once and never replaced: what they protect would be lost."""
+    keys = settings.state_dir / "keys"
+    for name, text in (("secrets.key", Fernet.generate_key().decode()), ("url.key", secrets.token_hex(32))):
+        if not (keys / name).exists():
+            write(keys / name, f"{text}\n", mode=0o600, owner=user.pw_uid, group=user.pw_gid)

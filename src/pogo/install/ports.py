@@ -1,0 +1,106 @@
+"""Whether the ports of an installation are free, and who has them if not."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pogo.errors import PogoError
+from pogo.install import processes
+from pogo.settings import Settings
+
+LISTEN = "0A"
+
+
+class PortInUse(PogoError):
+    """A port of the installation is in use."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """A listening TCP socket of this machine; inode tells which process holds it."""
+
+    address: str
+    port: int
+    inode: str
+
+
+def listeners(proc: Path = Path("/proc/net")) -> Iterator[Listener]:
+    for table in ("tcp", "tcp6"):
+        file = proc / table
+        if not file.exists():
+            continue
+        for row in file.read_text().splitlines()[1:]:
+            fields = row.split()
+            if fields[3] == LISTEN:
+                address, _, port = fields[1].partition(":")
+                yield Listener(_address(address), int(port, 16), fields[9])
+
+
+def _address(text: str) -> str:
+    """The kernel writes addresses as 32-bit words in the machine's byte order."""
+    words = (bytes.fromhex(text[at : at + 8])[::-1] for at in range(0, len(text), 8))
+    return str(ipaddress.ip_address(b"".join(words)))
+
+
+def holder(inode: str) -> int | None:
+    """The process that holds a socket."""
+    for pid in processes.pids():
+        with suppress(OSError):
+            for entry in os.scandir(f"/proc/{pid}/fd"):
+                with suppress(OSError):
+                    if os.readlink(entry.path) == f"socket:[{inode}]":
+                        return pid
+    return None
+
+
+def check(settings: Settings, ours: set[int]) -> None:
+    """Raises PortInUse, naming the port, who has it and what to change. ours: the platform's own processes."""
+    wanted = {
+        "POGO_HTTP_PORT": settings.http_port,
+        "POGO_HTTPS_PORT": settings.https_port,
+        "POGO_RENDEZVOUS_PORT": settings.rendezvous_port,
+    }
+    for name, port in wanted.items():
+        twin = next((other for other, number in wanted.items() if number == port and other != name), None)
+        if twin:
+            raise PortInUse(f"{name} and {twin} are both {port}. Each needs a port of its own.")
+        if _free(settings.bind, port):
+            continue
+        pid = next((holder(found.inode) for found in listeners() if _meets(found, settings.bind, port)), None)
+        if pid and processes.descends(pid, ours):
+            continue
+        who = f"{' '.join(processes.command(pid))[:80]} (process {pid})" if pid else "a program that cannot be named"
+        raise PortInUse(
+            f"Port {port} on {settings.bind} is in use by {who}.\n"
+            f"Stop it, or choose another port, which is then remembered: {name}={_suggest(port, wanted)} bin/up"
+        )
+
+
+def _free(address: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            if error.errno in (98, 13):
+                return False
+            raise PortInUse(f"Cannot listen on POGO_BIND={address}, port {port}: {error.strerror}.") from error
+    return True
+
+
+def _meets(found: Listener, address: str, port: int) -> bool:
+    return found.port == port and (
+        found.address == address or {found.address, address} & {"0.0.0.0", "::"} != set()  # noqa: S104
+    )
+
+
+def _suggest(port: int, wanted: dict[str, int]) -> int:
+    taken = {found.port for found in listeners()} | set(wanted.values())
+    return next(number for number in range(port + 8000 if port < 1024 else port + 1, 65536) if number not in taken)

@@ -1,0 +1,145 @@
+"""Supervision by runit: `runsvdir` on `<state>/service`, one `runsv` a program, `svlogd` for its log."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from pogo.errors import Unavailable
+from pogo.install import processes
+from pogo.install.places import write
+from pogo.install.supervision import Service
+from pogo.process import run
+
+PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+STOP_SECONDS = 20
+LOG_SETTINGS = "s2000000\nn10\n"  # svlogd: ten files of 2 MB
+
+RUN = """\
+#!/bin/sh
+# Written by Pogoapp's bin/up; changes here are lost.
+exec 2>&1
+cd /
+ulimit -n "$(ulimit -Hn)"
+exec env -i PATH={path} LC_ALL=C.UTF-8 {variables} setpriv {identity}--pdeathsig KILL -- {command}
+"""
+
+LOG = """\
+#!/bin/sh
+exec env -i PATH={path} svlogd -tt {directory}
+"""
+
+
+class Runit:
+    """state: the installation's directory. Implements supervision.Supervisor."""
+
+    def __init__(self, state: Path) -> None:
+        self.services = state / "service"
+        self.logs = state / "log"
+        self._command = ["runsvdir", "-P", str(self.services)]
+
+    def install(self, services: list[Service]) -> None:
+        self.services.mkdir(mode=0o700, exist_ok=True)
+        for service in services:
+            logs = self.logs / service.name
+            logs.mkdir(mode=0o750, exist_ok=True)
+            write(logs / "config", LOG_SETTINGS, mode=0o644)
+            directory = self.services / service.name
+            if directory.exists():
+                write(directory / "run", _run_script(service), mode=0o755)
+                continue
+            # runsvdir passes over names that begin with a dot, so it never sees half a service.
+            new = self.services / f".{service.name}"
+            shutil.rmtree(new, ignore_errors=True)
+            (new / "log").mkdir(parents=True)
+            (new / "down").touch()
+            write(new / "run", _run_script(service), mode=0o755)
+            write(new / "log" / "run", LOG.format(path=PATH, directory=shlex.quote(str(logs))), mode=0o755)
+            new.rename(directory)
+        if not self._running():
+            self._start_runsvdir()
+        for service in services:
+            _until(partial(_listens, self.services / service.name), 10, f"runsv of {service.name}")
+
+    def pid(self, name: str) -> int | None:
+        with suppress(FileNotFoundError, ValueError):
+            pid = int((self.services / name / "supervise" / "pid").read_text())
+            return None if processes.ended(pid) else pid
+        return None
+
+    def start(self, name: str) -> None:
+        directory = self.services / name
+        (directory / "down").unlink(missing_ok=True)
+        if self.pid(name):
+            self._sv("force-stop", name)
+        self._sv("start", name)
+
+    def stop(self, name: str) -> None:
+        (self.services / name / "down").touch()
+        if self.pid(name):
+            self._sv("force-stop", name)
+
+    def remove(self) -> None:
+        for pid in self._running():
+            os.kill(pid, signal.SIGTERM)  # it ends and leaves its runsv running
+            _until(partial(processes.ended, pid), 10, "the end of runsvdir")
+        if not self.services.exists():
+            return
+        supervised = [place.name for place in sorted(self.services.iterdir()) if _listens(place)]
+        for name in supervised:
+            self._sv("force-shutdown", name)
+        shutil.rmtree(self.services)
+
+    def log(self, name: str) -> str:
+        return f"tail -F {self.logs / name / 'current'}"
+
+    def _running(self) -> list[int]:
+        return processes.find(self._command)
+
+    def _start_runsvdir(self) -> None:
+        """Detached: with a session of its own, and nothing of ours open."""
+        subprocess.Popen(
+            self._command,
+            cwd="/",
+            env={"PATH": PATH},
+            start_new_session=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def _sv(self, verb: str, name: str) -> None:
+        run("sv", "-w", str(STOP_SECONDS), verb, self.services / name)
+
+
+def _run_script(service: Service) -> str:
+    """A program dies with its runsv (pdeathsig), so that the next runsv does not start it twice."""
+    variables = " ".join(f"{key}={shlex.quote(value)}" for key, value in service.variables().items())
+    user = shlex.quote(service.user)
+    identity = "" if user == "root" else f"--reuid {user} --regid {user} --init-groups "
+    return RUN.format(path=PATH, variables=variables, identity=identity, command=shlex.join(service.arguments))
+
+
+def _listens(directory: Path) -> bool:
+    """Whether a runsv serves the directory: its control pipe has a reader."""
+    try:
+        os.close(os.open(directory / "supervise" / "ok", os.O_WRONLY | os.O_NONBLOCK))
+    except OSError:
+        return False
+    return True
+
+
+def _until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise Unavailable(f"Waited {seconds:.0f} s in vain for {what}.")
+        time.sleep(0.02)

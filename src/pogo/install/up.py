@@ -1,0 +1,222 @@
+"""bin/up from the Python environment on: every stage is atomic or may be repeated, so any run completes the last."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pogo.agent import stack
+from pogo.errors import Unavailable
+from pogo.install import caller as callers
+from pogo.install import certificates, configuration, first_app, parts, places, ports, processes
+from pogo.install.caller import Caller
+from pogo.install.progress import Say, line, step
+from pogo.install.supervision import Service, Supervisor, up_to_date
+from pogo.process import run
+from pogo.router import config as router_config
+from pogo.settings import Settings
+
+HEALTH_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Installation:
+    """environment: the Python environment that runs this."""
+
+    settings: Settings
+    config: Path
+    checkout: Path
+    environment: Path
+    caller: Caller
+    supervisor: Supervisor
+
+    @property
+    def default(self) -> bool:
+        return self.settings.state_dir == parts.DEFAULT_STATE
+
+    @property
+    def program(self) -> Path:
+        return self.environment / "bin" / "pogo"
+
+
+def find(checkout: Path) -> Installation:
+    """The installation that the environment names. Raises BadSetting."""
+    config = Path(os.environ["POGO_CONFIG"])
+    settings = configuration.load(config, os.environ)
+    supervisor = parts.supervisor(settings, checkout)
+    return Installation(settings, config, checkout, Path(sys.prefix), callers.find(os.environ), supervisor)
+
+
+def up(checkout: Path) -> None:
+    here = find(checkout)
+    settings = here.settings
+    began = time.monotonic()
+    names = settings.stack_names
+    for name in names:
+        stack.find(name)
+    ports.check(settings, _own_processes(here.supervisor))
+    with step("Users, keys, names"):
+        _places(here)
+    _stacks(here, [settings.default_stack])
+    with step("Platform") as say:
+        found = _platform(here, say)
+    pogo = callers.link(settings, default=here.default)
+    if found["token"]:
+        callers.log_in(here.caller, here.program, settings, found["token"], switch=here.default)
+    if first_app.is_due(settings, found["apps"]):
+        with step("First app") as say:
+            first_app.deploy(settings, here.caller, here.program, checkout, found["apps"], say)
+    _stacks(here, names)
+    _remove_old_environments(here)
+    _welcome(here, pogo, found["password"], time.monotonic() - began)
+
+
+def _places(here: Installation) -> None:
+    settings = here.settings
+    user = places.ensure_user(settings.user, settings.state_dir)
+    places.ensure_directories(settings, user)
+    text = here.config.read_text() if here.config.exists() else (here.checkout / "deploy" / "pogo.conf").read_text()
+    here.config.parent.mkdir(parents=True, exist_ok=True)
+    places.write(here.config, configuration.recorded(text, _to_record(here)), mode=0o640, group=user.pw_gid)
+    places.ensure_keys(settings, user)
+    certificates.ensure(settings, user.pw_gid)
+    _switch(settings.state_dir / "env", here.environment)
+    _switch(settings.state_dir / "buildpacks", here.environment / "buildpacks")
+
+
+def _to_record(here: Installation) -> dict[str, str]:
+    given = dict(os.environ)
+    if here.default:
+        given.pop("POGO_STATE_DIR", None)
+    return given
+
+
+def _switch(link: Path, target: Path) -> None:
+    """Point a symbolic link elsewhere in one step."""
+    if link.is_symlink() and link.readlink() == target:
+        return
+    new = target.parent / f".{link.name}.new"
+    new.unlink(missing_ok=True)
+    new.symlink_to(target)
+    new.rename(link)
+
+
+def _stacks(here: Installation, wanted: list[str]) -> None:
+    settings = here.settings
+    for name in stack.missing(settings.state_dir):
+        if name in wanted:
+            with step(f"Stack image {name}") as say:
+                stack.build(name, settings.cache_dir, settings.state_dir, say)
+
+
+def _platform(here: Installation, say: Say) -> dict[str, Any]:
+    """Database, admin, router configuration, and the three programs: what is right and runs is left alone."""
+    settings, supervisor = here.settings, here.supervisor
+    router_config.write(settings)
+    services = parts.services(settings, here.environment, here.config)
+    stale = [service for service in services if not up_to_date(supervisor, service)]
+    if any(service.name == "router" for service in stale):
+        run("/usr/sbin/haproxy", "-c", "-q", "-f", router_config.Files.of(settings).config)
+    supervisor.install(services)
+    if any(service.name == "pogod" for service in stale):
+        supervisor.stop("pogod")  # the schema may change now
+    say("database")
+    found = _database(here)
+    for service in stale:
+        say(f"starting {service.name}")
+        supervisor.start(service.name)
+    _until_healthy(here, services)
+    say("started" if len(stale) == len(services) else f"restarted: {_names(stale)}" if stale else "runs, up to date")
+    return found
+
+
+def _names(services: list[Service]) -> str:
+    return ", ".join(service.name for service in services)
+
+
+def _database(here: Installation) -> dict[str, Any]:
+    """Migrate; see to the admin and the caller's token. A new password waits in a file until it was shown."""
+    settings = here.settings
+    secret = settings.state_dir / "keys" / "admin-password"
+    url = settings.https_url(settings.api_host)
+    wishes = {
+        "admin": settings.admin_email,
+        "password": secret.read_text().strip() if secret.exists() else None,
+        "token": callers.token_of(here.caller, url),
+        "label": f"bin/up for {here.caller.name}",
+    }
+    found = _ask_database(here, wishes)
+    if not found["admin"]:
+        wishes["password"] = secrets.token_urlsafe(15)
+        places.write(secret, f"{wishes['password']}\n", mode=0o600)
+        found = _ask_database(here, wishes)
+    return {**found, "password": wishes["password"] if found["password"] else None}
+
+
+def _ask_database(here: Installation, wishes: dict[str, Any]) -> dict[str, Any]:
+    user = here.settings.user
+    identity = ("setpriv", "--reuid", user, "--regid", user, "--init-groups", "--")
+    python = (here.environment / "bin" / "python", "-I", "-m", "pogo.install.database")
+    variables = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "POGO_CONFIG": str(here.config)}
+    answer = run(*identity, *python, input=json.dumps(wishes).encode(), env=variables, cwd=Path("/"))
+    found: dict[str, Any] = json.loads(answer)
+    return found
+
+
+def _until_healthy(here: Installation, services: list[Service]) -> None:
+    """Until the API answers through the router. Raises Unavailable, naming what does not run."""
+    settings = here.settings
+    end = time.monotonic() + HEALTH_SECONDS
+    while not 0 < first_app.status(settings, settings.api_host) < 500:
+        if time.monotonic() > end:
+            down = [one for one in services if not up_to_date(here.supervisor, one)] or services
+            logs = "\n".join(f"  {here.supervisor.log(one.name)}" for one in down)
+            raise Unavailable(f"The platform was started but does not answer. Not running: {_names(down)}. See\n{logs}")
+        time.sleep(0.05)
+
+
+def _own_processes(supervisor: Supervisor) -> set[int]:
+    return {pid for name in ("agent", "pogod", "router") if (pid := supervisor.pid(name))}
+
+
+def _remove_old_environments(here: Installation) -> None:
+    """Those that no process runs from; the monitors of dynos that boot today may live for months."""
+    used = {here.environment.name}
+    homes = str(here.environment.parent) + "/"
+    for pid in processes.pids():
+        for argument in processes.command(pid)[:2]:
+            if argument.startswith(homes):
+                used.add(argument.removeprefix(homes).partition("/")[0])
+    for old in here.environment.parent.iterdir():
+        if old.is_dir() and not old.is_symlink() and old.name not in used:
+            shutil.rmtree(old)
+
+
+def _welcome(here: Installation, pogo: Path, password: str | None, seconds: float) -> None:
+    settings = here.settings
+    api = settings.https_url(settings.api_host)
+    command = "pogo" if here.default else str(pogo)
+    line()
+    line(f"The platform runs ({seconds:.1f} s).")
+    line()
+    line(f"  first app   {settings.app_url(first_app.NAME)}")
+    line(f"  API         {api}")
+    line(f"  git         {settings.https_url(settings.git_host)}/<app>.git")
+    line(f"  CA          {settings.state_dir}/tls/ca.pem")
+    line(f"  login       {settings.admin_email}" + (f"   password {password}   (shown only now)" if password else ""))
+    line(f"              {here.caller.name} is logged in: try  {command} apps")
+    line()
+    line("In the directory of an app of yours, a git repository:")
+    line(f"  {command} create my-app && git push pogo main")
+    line("For the official Heroku CLI, in the shell where you use it:")
+    line(f'  eval "$({command} env)"')
+    line(f"Settings: {here.config}   Logs: {here.supervisor.log('pogod')}   Stop: bin/down")
+    (settings.state_dir / "keys" / "admin-password").unlink(missing_ok=True)
+    (settings.state_dir / ".installed").touch()

@@ -53,7 +53,10 @@ class Process:
         if data:
             self._end += len(data)
             self._frames.append(Frame(self._end, time.time(), data))
-            while len(self._frames) > 1 and sum(len(frame.data) for frame in self._frames) > self.spec.spool:
+            while (
+                len(self._frames) > 1
+                and self._end - self._frames[0].offset + len(self._frames[0].data) > self.spec.spool
+            ):
                 self._lost += self._frames.pop(0).data.count(b"\n")
             self._wake()
 

@@ -118,6 +118,11 @@ def find_slug(db: Database, app: App, slug_id: str) -> Slug:
     return found
 
 
+def get_slug(db: Database, slug_id: str) -> Slug | None:
+    with db.read() as session:
+        return session.get(Slug, slug_id)
+
+
 def change_config(db: Database, app: App, user: User, changes: dict[str, object]) -> dict[str, str]:
     """Set and remove config vars; makes a release unless nothing changes. Returns all config vars.
 

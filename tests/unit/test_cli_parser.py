@@ -146,7 +146,15 @@ def test_commands_import_nothing_heavy(cli: Cli) -> None:
         "heavy = {'asyncio', 'click', 'httpx2', 'inspect', 'pydantic', 'rich', 'subprocess'} & set(sys.modules)\n"
         "sys.exit(str(sorted(heavy)) if heavy else 0)"
     )
+    modules = [f"pogo.cli.{file.stem}" for file in (ROOT / "src/pogo/cli").glob("*.py")]
+    modules += [f"pogo.cli.commands.{file.stem}" for file in (ROOT / "src/pogo/cli/commands").glob("*.py")]
+    all_of_it = (
+        f"import sys, {', '.join(name for name in modules if '__init__' not in name)}\n"
+        "heavy = {'asyncio', 'click', 'httpx2', 'pydantic', 'rich'} & set(sys.modules)\n"
+        "sys.exit(str(sorted(heavy)) if heavy else 0)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=dict(os.environ)
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "me@example.com\n", "")
+    assert subprocess.run([sys.executable, "-c", all_of_it], check=False).returncode == 0

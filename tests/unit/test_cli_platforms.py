@@ -65,12 +65,16 @@ def test_logout_revokes_and_forgets(cli: Cli) -> None:
     cli.answer("DELETE /oauth/sessions/~", {"id": "not_found", "resource": "session"}, 404)
     cli.answer(
         "GET /oauth/authorizations",
-        [{"id": "a", "access_token": {"token": "HRKU**********34"}}, {"id": "b", "access_token": {"token": "x"}}],
+        [
+            {"id": "a", "access_token": {"token": "HRKU**********34"}},
+            {"id": "b", "access_token": {"token": "x"}},
+            {"id": "c", "access_token": {"token": "*" * 10}},
+        ],
     )
     cli.answer("DELETE /oauth/authorizations/a", {})
     result = cli.run("logout")
     assert (result.status, result.err) == (0, "Logging out... done\n")
-    assert cli.calls[-1] == "DELETE /oauth/authorizations/a"
+    assert cli.calls[2:] == ["DELETE /oauth/authorizations/a"]
     assert cli.run("whoami").status == 100
     assert cli.requests == []
     assert cli.run("auth:token").status == 100

@@ -6,6 +6,14 @@ from pogo.cli.output import line
 from pogo.cli.parser import Command
 from pogo.cli.table import COMMANDS
 
+ENVIRONMENT = (
+    ("POGO_API_URL", "the platform to use, instead of the current one (pogo platform)"),
+    ("POGO_API_KEY", "the token to use, instead of the login"),
+    ("POGO_CA_FILE", "the CA certificate of the platform"),
+    ("POGO_APP", "the app to use where no flag names one; HEROKU_APP too"),
+    ("NO_COLOR", "no colours"),
+)
+
 
 def usage(command: Command) -> str:
     args = "".join(f" {arg.name.upper()}" if arg.required else f" [{arg.name.upper()}]" for arg in command.args)
@@ -50,6 +58,8 @@ def show_all(nested: bool = False) -> None:
     line("pogo: the command line of Pogoapp\n\nUSAGE\n  $ pogo COMMAND\n\nCOMMANDS")
     shown = [one for one in COMMANDS if not one.hidden and (nested or ":" not in one.id or not _has_root(one))]
     _rows([(one.id, one.help) for one in shown])
+    line("\nENVIRONMENT")
+    _rows(list(ENVIRONMENT))
     if not nested:
         line("\nThe rest: pogo help --nested-commands; one: pogo help COMMAND")
 

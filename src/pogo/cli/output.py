@@ -87,20 +87,15 @@ class Action:
         sys.stderr.flush()
 
 
-def width(text: str) -> int:
-    """Columns of a text; wide and combining characters are not expected in names of the platform."""
-    return len(text)
-
-
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]], heads: bool = True) -> None:
     """Rows in aligned columns, with the official client's ruled head line unless `heads` is off."""
     lines = [*([list(columns)] if heads else []), *rows]
-    widths = [max((width(row[i]) for row in lines), default=0) for i in range(len(columns))]
+    widths = [max((len(row[i]) for row in lines), default=0) for i in range(len(columns))]
     pad = " " if heads else ""
 
     def show(row: Sequence[str], colour: str = "") -> None:
         gap = " " if heads else "  "
-        text = gap.join(cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True))
+        text = gap.join(cell + " " * (size - len(cell)) for cell, size in zip(row, widths, strict=True))
         line(f"{pad}{paint(text, colour) if colour else text}".rstrip())
 
     if heads:
@@ -114,11 +109,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], heads: bool = T
 def pairs(values: Mapping[str, Any], keys: Sequence[str] | None = None) -> None:
     """`Key:   value` lines, aligned, sorted by key unless `keys` gives the order; a list takes one line per element."""
     shown = [key for key in (keys or sorted(values)) if values.get(key) not in (None, [])]
-    size = max((width(key) for key in shown), default=0) + 2
+    size = max((len(key) for key in shown), default=0) + 2
     for key in shown:
         value = values[key]
         items = value if isinstance(value, list) else [value]
-        first = paint(f"{key}:", "cyan") + " " * (size - 1 - width(key))
+        first = paint(f"{key}:", "cyan") + " " * (size - 1 - len(key))
         for item in items:
             line(f"{first}{item}")
             first = " " * size

@@ -10,6 +10,8 @@ from pogo.cli.client import Api, escape
 from pogo.cli.context import Context
 from pogo.cli.errors import ApiError, CliError
 
+HOME_REGIONS = ("local", "us")
+
 
 def show(context: Context) -> None:
     path = "/apps" if context.on("all") else "/users/~/apps"
@@ -37,8 +39,12 @@ def show(context: Context) -> None:
 
 
 def _listed(app: dict[str, Any]) -> str:
-    region = (app.get("region") or {}).get("name", "us")
-    return str(app["name"]) + (f" ({region})" if region != "us" else "") + (" (locked)" if app.get("locked") else "")
+    region = (app.get("region") or {}).get("name", HOME_REGIONS[0])
+    return (
+        str(app["name"])
+        + (f" ({region})" if region not in HOME_REGIONS else "")
+        + (" (locked)" if app.get("locked") else "")
+    )
 
 
 def create(context: Context) -> None:

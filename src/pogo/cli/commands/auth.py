@@ -79,36 +79,23 @@ def logout(context: Context) -> None:
 
 
 def _revoke(api: Api, token: str) -> None:
-    """The session of this token, and the authorization that holds it unless it is the account's default one."""
+    """The session of this token, and the authorization that holds it."""
     try:
         api.delete("/oauth/sessions/~")
     except ApiError as failure:
         if failure.status not in (401, 404):
             raise
     try:
-        authorizations = api.get_all("/oauth/authorizations")
-        default = _default(api)
-        for one in authorizations:
-            held = (one.get("access_token") or {}).get("token") or ""
-            if _same_token(held, token) and one["id"] != default:
+        for one in api.get_all("/oauth/authorizations"):
+            if _same_token((one.get("access_token") or {}).get("token") or "", token):
                 api.delete(f"/oauth/authorizations/{escape(one['id'])}")
     except ApiError as failure:
         if failure.status not in (401, 404):
             raise
 
 
-def _default(api: Api) -> str | None:
-    try:
-        found: str | None = api.get("/oauth/authorizations/~").get("id")
-        return found
-    except ApiError as failure:
-        if failure.status != 404:
-            raise
-        return None
-
-
 def _same_token(shown: str, token: str) -> bool:
-    """The list may redact a token with ten asterisks: then what is left of it has to fit."""
+    """The list may redact a token with ten asterisks: then what is left of it, if anything, has to fit."""
     start, stars, end = shown.partition("*" * 10)
     return shown == token or bool(stars and (start or end) and token.startswith(start) and token.endswith(end))
 

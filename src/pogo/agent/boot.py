@@ -11,6 +11,7 @@ import signal
 import socket
 import struct
 import termios
+import tty
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -107,6 +108,10 @@ def _streams(boot: Boot) -> tuple[tuple[int, int], int, int]:
     if boot.tty is not None:
         master, slave = pty.openpty()
         set_window(master, *boot.tty)
+        tty.setraw(slave)  # LXC passes everything on to a terminal inside, which does the rest
+        modes = termios.tcgetattr(slave)
+        modes[1] &= ~termios.ONLCR
+        termios.tcsetattr(slave, termios.TCSANOW, modes)
         os.set_blocking(master, False)
         return (slave, slave), master, os.dup(master)
     output, write = os.pipe()

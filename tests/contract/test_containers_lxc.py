@@ -1,0 +1,421 @@
+"""Of real LXC containers: what the process sees, its terminal, its limits, its network, and that nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import uvloop
+from containers_lxc import STACK, AgentProcess, agent_installation, missing
+from containers_rig import Rig, image
+
+from pogo.agent import cgroups
+from pogo.containers import Limits
+from pogo.containers.agent import AgentContainers
+from pogo.errors import ContainerError
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+
+Scenario = Callable[[Rig], Awaitable[None]]
+
+
+@pytest.fixture(scope="module")
+def agent() -> Iterator[AgentProcess]:
+    with agent_installation() as agent:
+        yield agent
+
+
+@pytest.fixture
+def run(agent: AgentProcess) -> Callable[[Scenario], None]:
+    rig = Rig(AgentContainers(agent.installation.socket), STACK, real=True)
+
+    async def body(scenario: Scenario) -> None:
+        await scenario(rig)
+
+    return lambda scenario: uvloop.run(body(scenario))
+
+
+# -- what the process sees
+
+
+def test_environment_and_arguments_are_kept_byte_by_byte(run: Callable[[Scenario], None]) -> None:
+    async def scenario(rig: Rig) -> None:
+        env = {
+            "PATH": "/usr/bin:/bin",
+            "LINES": "a\nb\n",
+            "odd-name.x": "1",
+            "RAW": os.fsdecode(b"\xff\xfe"),
+            "Q": "'\"$x`",
+        }
+        end, output = await rig.run(command=("cat", "/proc/self/environ"), env=env)
+        got = dict(item.split(b"=", 1) for item in output.split(b"\0") if item)
+        assert got == {os.fsencode(key): os.fsencode(value) for key, value in env.items()}
+        end, output = await rig.run(command=("printf", "<%s>", "a b", "", "c\nd", "$x"))
+        assert (end.status, output) == (0, b"<a b><><c\nd><$x>")
+
+    run(scenario)
+
+
+def test_secrets_are_in_no_command_line(run: Callable[[Scenario], None]) -> None:
+    async def scenario(rig: Rig) -> None:
+        id = await rig.start(("wait",), env={"PATH": "/usr/bin:/bin", "KEY": "sesame-1357"})
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                assert b"sesame-1357" not in path.read_bytes()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+        await rig.containers.remove(id)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("command", "status"), [(("no-such",), 127), (("/etc/hosts",), 126), (("kill-me",), 137)])
+def test_status_of_commands_that_cannot_run_or_are_killed(
+    run: Callable[[Scenario], None], command: tuple[str, ...], status: int
+) -> None:
+    async def scenario(rig: Rig) -> None:
+        end, output = await rig.run(command=("sh", "-c", "kill -9 $$") if command == ("kill-me",) else command)
+        assert end.status == status
+        assert not end.oom
+        assert (command[0].encode() in output) == (status != 137)
+
+    run(scenario)
+
+
+def test_process_is_confined(run: Callable[[Scenario], None]) -> None:
+    async def scenario(rig: Rig) -> None:
+        script = r"""
+        id -u; pwd; umask; hostname; ulimit -n
+        grep -E '^(CapEff|CapBnd|NoNewPrivs|Seccomp):' /proc/self/status
+        touch /app/mine /tmp/mine && echo written
+        touch /etc/mine 2>/dev/null || echo refused; touch /usr/mine 2>/dev/null || echo refused
+        mount -t tmpfs none /tmp 2>/dev/null || echo refused; unshare -U true 2>/dev/null || echo refused
+        head -c1 /proc/kcore 2>/dev/null || echo refused
+        echo 1 2>/dev/null > /proc/sys/kernel/panic || echo refused
+        cat /sys/fs/cgroup/memory/memory.limit_in_bytes; df -k /dev/shm | tail -1 | awk '{print $2}'
+        echo direct > /dev/stdout; echo err > /dev/stderr
+        ls /dev | tr '\n' ' '
+        """
+        spec = rig.spec(command=("sh", "-c", script))
+        end, output = await rig.run(command=spec.command, id=spec.id)
+        lines = output.decode().splitlines()
+        assert lines[:5] == ["1000", "/app", "0022", spec.id, str(min(10_000, int(lines[4])))]
+        assert [line.split()[1] for line in lines[5:9]] == ["0" * 16, "0" * 16, "1", "2"]
+        assert lines[9:16] == ["written", *["refused"] * 6]
+        assert lines[16:20] == [str(128 << 20), "65536", "direct", "err"]
+        assert not {"vda", "kvm", "mem", "loop-control"} & set(lines[20].split())
+        assert end.status == 0
+
+    run(scenario)
+
+
+def test_slug_is_below_a_writable_app_directory(run: Callable[[Scenario], None], tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        slug = image(tmp_path, {"app/hello": "from the slug\n", "app/bin/run": "#!/bin/sh\necho ran\n"})
+        script = "cat hello; stat -c %U:%u hello; echo changed > hello; cat hello; mv bin bin2 && sh bin2/run"
+        _, output = await rig.sh(script, slug=slug)
+        assert [line.split(":")[-1] for line in output.splitlines()] == ["from the slug", "1000", "changed", "ran"]
+        assert (await rig.sh("cat hello", slug=slug)) == (0, "from the slug\n")
+
+    run(scenario)
+
+
+def test_inputs_and_builder_are_shown_read_only(run: Callable[[Scenario], None], tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        source = tmp_path / "source"
+        source.write_text("tree")
+        source.chmod(0o600)
+        os.chown(source, 4321, 4321)
+        (tmp_path / "dir").mkdir(mode=0o700)
+        (tmp_path / "dir/file").write_text("inside")
+        inputs = {"source.tar": source, "cache": tmp_path / "dir"}
+        script = """cat /pogo/in/source.tar /pogo/in/cache/file
+        echo x 2>/dev/null >> /pogo/in/source.tar || echo :refused
+        test -f /pogo/lib/pogo/errors.py && test -d /pogo/buildpacks && echo there
+        touch /pogo/lib/pogo/x 2>/dev/null || echo refused"""
+        status, output = await rig.sh(script, inputs=inputs, builder=True)
+        assert (status, output.split()) == (0, ["treeinside:refused", "there", "refused"])
+
+    run(scenario)
+
+
+def test_continuing_shows_what_the_first_wrote(run: Callable[[Scenario], None], tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        first = rig.spec(command=("sh", "-c", "mkdir /tmp/b; echo 1 > /tmp/b/f; echo 2 > /app/g"), outputs=True)
+        await rig.run(id=first.id, command=first.command, outputs=True)
+        second = rig.spec()
+        script = "cat /tmp/b/f /app/g; rm /app/g; echo 3 > /tmp/b/f; ln -s /etc/shadow /pogo/out/link"
+        assert await rig.sh(script, id=second.id, continues=first.id, outputs=True) == (0, "1\n2\n")
+        assert await rig.sh("cat /tmp/b/f; ls /app", continues=second.id) == (0, "3\n")
+        with pytest.raises(Exception, match="link"):
+            await rig.containers.fetch(second.id, "link", tmp_path / "link")
+        with pytest.raises(ContainerError, match="another app"):
+            await rig.start(("exit", "0"), continues=first.id, slot=2)
+
+    run(scenario)
+
+
+def test_new_image_of_a_stack_is_used_by_the_next_start(run: Callable[[Scenario], None], agent: AgentProcess) -> None:
+    async def scenario(rig: Rig) -> None:
+        stacks = agent.installation.state / "stacks"
+        other = stacks / "other"
+        other.mkdir()
+        (other / "current").symlink_to(stacks / STACK / "one.squashfs")
+        running = await rig.start(("wait",), stack="other")
+        shutil.copyfile(stacks / STACK / "one.squashfs", other / "two.squashfs")
+        (other / "new").symlink_to("two.squashfs")
+        (other / "new").rename(other / "current")
+        before = loops(other)
+        assert (await rig.sh("exit 3", stack="other"))[0] == 3
+        id = await rig.start(("wait",), stack="other")
+        assert not before
+        assert loops(other) == 1
+        await rig.containers.remove(id)
+        await rig.containers.remove(running)
+        with pytest.raises(ContainerError, match="not installed"):
+            await rig.start(("exit", "0"), stack="absent")
+
+    run(scenario)
+
+
+def loops(directory: Path) -> int:
+    listed = subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=True).stdout
+    return listed.count(f"{directory}/")
+
+
+# -- terminals
+
+
+async def until(attachment: object, text: bytes) -> bytes:
+    output = b""
+    async with asyncio.timeout(10):
+        while text not in output:
+            data = await attachment.read()  # type: ignore[attr-defined]
+            assert data, output
+            output += data
+    return output
+
+
+def test_terminal_resizes_interrupts_and_keeps_the_status(run: Callable[[Scenario], None]) -> None:
+    async def scenario(rig: Rig) -> None:
+        id = await rig.start(command=("bash", "--norc"), tty=(30, 100))
+        attachment = await rig.containers.attach(id)
+        await attachment.write(b"stty size; tty\n")
+        await until(attachment, b"30 100\r\n/dev/pts/0\r\n")
+        await attachment.resize(50, 132)
+        await asyncio.sleep(0.2)
+        await attachment.write(b"stty size; echo up; sleep 100\n")
+        await until(attachment, b"50 132\r\nup\r\n")
+        await asyncio.sleep(0.2)
+        await attachment.write(b"\x03")
+        await until(attachment, b"^C")
+        await attachment.write(b"exit 42\n")
+        while await attachment.read():
+            pass
+        assert (await rig.end(id)).status == 42
+
+    run(scenario)
+
+
+def test_closing_a_terminal_hangs_up_what_runs_on_it(run: Callable[[Scenario], None]) -> None:
+    async def scenario(rig: Rig) -> None:
+        id = await rig.start(command=("bash", "--norc"), tty=(24, 80))
+        attachment = await rig.containers.attach(id)
+        await attachment.write(b"echo now; sleep 1000\n")
+        await until(attachment, b"now\r\n")
+        await attachment.close()
+        assert (await rig.end(id, within=5)).status == 129
+
+    run(scenario)
+
+
+def test_output_of_a_terminal_waits_for_its_attachment(run: Callable[[Scenario], None]) -> None:
+    async def scenario(rig: Rig) -> None:
+        id = await rig.start(("print", "prompt> "), ("wait",), tty=(24, 80))
+        await asyncio.sleep(0.5)
+        attachment = await rig.containers.attach(id)
+        assert await attachment.read() == b"prompt> "
+        await rig.containers.stop(id, 0)
+        assert await attachment.read() == b""
+
+    run(scenario)
+
+
+# -- limits
+
+
+def test_memory_limit_kills_and_is_told(run: Callable[[Scenario], None]) -> None:
+    async def scenario(rig: Rig) -> None:
+        hungry = ("perl", "-e", "my $x = 'x' x (200 << 20); sleep 100")
+        end, _ = await rig.run(command=hungry, limits=Limits(memory=64 << 20))
+        assert (end.status, end.oom) == (137, True)
+        child = "perl -e 'my $x = \"x\" x (200 << 20)'; echo went on with $?"
+        end, output = await rig.run(command=("sh", "-c", child), limits=Limits(memory=64 << 20))
+        assert (end.status, end.oom) == (0, True)
+        assert b"went on with 137" in output
+
+    run(scenario)
+
+
+def test_number_of_processes_is_limited(run: Callable[[Scenario], None]) -> None:
+    async def scenario(rig: Rig) -> None:
+        script = (
+            "my $n = 0; while ($n < 100) { defined(my $p = fork) or last; if (!$p) { sleep 60; exit } $n++ } print $n"
+        )
+        end, output = await rig.run(command=("perl", "-e", script), limits=Limits(memory=128 << 20, pids=20))
+        assert end.status == 0
+        assert 10 < int(output) <= 20
+
+    run(scenario)
+
+
+# -- network
+
+
+class Listener:
+    """A TCP server of this host, on an address that containers could know."""
+
+    def __enter__(self) -> tuple[str, int]:
+        self.socket = socket.create_server(("0.0.0.0", 0))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect(("192.0.2.1", 9))
+            return probe.getsockname()[0], self.socket.getsockname()[1]
+
+    def __exit__(self, *_: object) -> None:
+        self.socket.close()
+
+
+CONNECT = "use IO::Socket::INET; print IO::Socket::INET->new(PeerAddr => $ARGV[0], Timeout => 3) ? 'open' : 'closed'"
+SERVE = (
+    "use IO::Socket::INET; my $s = IO::Socket::INET->new(LocalPort => 5000, Listen => 9, ReuseAddr => 1) or die; "
+    "print \"up\\n\"; while (my $c = $s->accept) { print $c 'served'; close $c }"
+)
+
+
+def test_only_this_host_connects_to_a_container(run: Callable[[Scenario], None], agent: AgentProcess) -> None:
+    async def scenario(rig: Rig) -> None:
+        script = f"$| = 1; {SERVE}"
+        server = rig.spec(command=("perl", "-e", script))
+        address = (await rig.containers.start(server)).address
+        await rig.said(server.id, b"up")
+        with socket.create_connection((address, 5000), timeout=3) as connection:
+            assert connection.recv(100) == b"served"
+
+        async def from_container(target: str) -> str:
+            return (await rig.run(command=("perl", "-e", CONNECT, target)))[1].decode()
+
+        with Listener() as (host, port):
+            with socket.create_connection((host, port), timeout=3):
+                pass
+            started = time.monotonic()
+            assert await from_container(f"{address}:5000") == "closed"
+            assert await from_container(f"{host}:{port}") == "closed"
+            assert await from_container(f"169.254.1.1:{port}") == "closed"
+            assert time.monotonic() - started < 3  # refused, not waited for
+        await rig.containers.remove(server.id)
+
+    run(scenario)
+
+
+def test_container_reaches_itself_and_a_resolver(run: Callable[[Scenario], None]) -> None:
+    async def scenario(rig: Rig) -> None:
+        both = (
+            f"$| = 1; if (!fork) {{ {SERVE} }} sleep 1; "
+            + CONNECT.replace("$ARGV[0]", '"$ENV{SELF}:5000"')
+            + "; kill 9, -1"
+        )
+        spec = rig.spec(command=("sh", "-c", "SELF=$(hostname -i | awk '{print $1}') exec perl -e \"$CODE\""))
+        _, output = await rig.run(command=spec.command, env={**spec.env, "CODE": both})
+        assert b"open" in output
+        end, output = await rig.run(command=("getent", "ahostsv4", "deb.debian.org"))
+        assert (end.status, bool(output)) == (0, True)
+
+    run(scenario)
+
+
+# -- nothing is left, and how fast it is
+
+
+def test_removed_container_leaves_nothing(run: Callable[[Scenario], None], agent: AgentProcess, tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        ours = agent.installation
+        slug = image(tmp_path, {"app/x": "x"})
+        ended = await rig.start(("print", "x"), ("exit", "1"), outputs=True, slug=slug)
+        await rig.end(ended)
+        running = await rig.start(("stubborn",), ("wait",), slug=slug, tty=(24, 80))
+        assert loops(tmp_path) == 1
+        interfaces = len([*Path("/sys/class/net").glob(f"pg{ours.tag}*")])
+        for id in (ended, running):
+            await rig.containers.remove(id)
+            paths = [ours.records / id, ours.scratch / id]
+            paths += [hierarchy / ours.cgroup / kind / id for hierarchy in cgroups.hierarchies() for kind in "cm"]
+            assert not [path for path in paths if path.exists()]
+        await asyncio.sleep(0.3)
+        assert loops(tmp_path) == 0
+        assert len([*Path("/sys/class/net").glob(f"pg{ours.tag}*")]) < interfaces
+        assert str(ours.state) not in Path("/proc/mounts").read_text()
+
+    run(scenario)
+
+
+def test_failed_boot_is_undone_and_explained(run: Callable[[Scenario], None], tmp_path: Path) -> None:
+    async def scenario(rig: Rig) -> None:
+        broken = tmp_path / "broken.squashfs"
+        broken.write_bytes(b"no squashfs" * 1000)
+        spec = rig.spec(slug=broken)
+        with pytest.raises(ContainerError, match=f"{spec.id} cannot be started.*squashfs"):
+            await rig.containers.start(spec)
+        assert await rig.seen(spec.id) is None
+        await asyncio.sleep(0.2)
+        assert loops(tmp_path) == 0
+        with pytest.raises(ContainerError, match="slot"):
+            await rig.start(("exit", "0"), slot=20)
+        with pytest.raises(ContainerError, match="no-such-file"):
+            await rig.start(("exit", "0"), slug=tmp_path / "no-such-file")
+
+    run(scenario)
+
+
+def test_only_the_user_of_the_installation_may_call(agent: AgentProcess) -> None:
+    script = (
+        "import os, socket, sys; os.setgid(65534); os.setuid(4321); s = socket.socket(socket.AF_UNIX);"
+        's.connect(sys.argv[1]); s.sendall(b\'{"op": "list"}\\n\'); print(s.recv(1000).decode())'
+    )
+    args = ["python3", "-c", script, str(agent.installation.socket)]
+    answer = subprocess.run(args, capture_output=True, text=True, check=True).stdout
+    assert "may call" in answer
+    assert "containers" not in answer
+
+
+def test_boot_time(run: Callable[[Scenario], None]) -> None:
+    async def scenario(rig: Rig) -> None:
+        times = []
+        for _ in range(20):
+            spec = rig.spec(("print", "x\n"), ("exit", "0"))
+            started = time.perf_counter()
+            await rig.containers.start(spec)
+            await rig.said(spec.id, b"x")
+            times.append((time.perf_counter() - started) * 1000)
+            await rig.end(spec.id)
+        print(f"\nstart until first output: median {statistics.median(times):.0f} ms, least {min(times):.0f} ms")
+        assert statistics.median(times) < 1000
+
+    run(scenario)
+
+
+def test_many_boots_at_once(run: Callable[[Scenario], None]) -> None:
+    async def scenario(rig: Rig) -> None:
+        ends = await asyncio.gather(*(rig.run(("print", f"{number}\n"), ("exit", str(number))) for number in range(16)))
+        assert [(end.status, output) for end, output in ends] == [(n, f"{n}\n".encode()) for n in range(16)]
+
+    run(scenario)
+    assert threading.active_count() < 10

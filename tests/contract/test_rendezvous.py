@@ -197,11 +197,11 @@ Run = Callable[[Callable[[Platform], Awaitable[None]]], None]
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_the_greeting_is_a_record_of_its_own(run: Run, version: ssl.TLSVersion) -> None:
     async def scenario(here: Platform) -> None:
-        for _ in range(20):
+        for _ in range(10):
             process = here.start(tty=False)
             process.say(b"output that was there before\n")
             process.end()
-            client = await here.client("pipe\r\n", version)
+            client = await here.client("pipe\r\n\x04", version)
             assert await client.chunk() == b"rendezvous\r\n"
             assert await client.rest() == [b"output that was there before\n"]
 
@@ -211,7 +211,7 @@ def test_the_greeting_is_a_record_of_its_own(run: Run, version: ssl.TLSVersion) 
 def test_the_exit_marker_stays_in_one_record(run: Run) -> None:
     async def scenario(here: Platform) -> None:
         process = here.start(tty=False)
-        client = await here.client("pipe\r\n")
+        client = await here.client("pipe\r\n\x04")
         process.say(b"x" * 16_360, MARKER[:2], MARKER[2:20])
         await asyncio.sleep(0.03)
         process.say(MARKER[20:] + b"3", b"\n")
@@ -301,6 +301,31 @@ def test_a_client_that_still_sends_gets_the_last_output_and_no_reset(run: Run) -
     run(scenario)
 
 
+def test_the_end_waits_for_an_eot_on_its_way(run: Run) -> None:
+    async def scenario(here: Platform) -> None:
+        process = here.start(tty=False)
+        process.say(b"quick\n")
+        process.end()
+        client = await here.client("pipe\r\n")
+        assert await client.chunk() == rules.GREETING
+        assert await client.chunk() == b"quick\n"
+        end = asyncio.create_task(client.chunk())
+        await asyncio.sleep(0.3)
+        assert not end.done()
+        await client.send(b"last words\n\x04")
+        assert await asyncio.wait_for(end, 0.3) == b""
+        process = here.start(tty=True)
+        client = await here.client("tty\r\n")
+        await client.chunk()
+        await asyncio.sleep(0.4)
+        started = time.monotonic()
+        process.end()
+        assert await client.rest() == []
+        assert time.monotonic() - started < 0.2, "a silent terminal is not waited for"
+
+    run(scenario)
+
+
 @pytest.mark.parametrize("goodbye", ["close", "reset"])
 def test_a_client_that_vanishes_hangs_up(run: Run, goodbye: str) -> None:
     async def scenario(here: Platform) -> None:
@@ -318,7 +343,7 @@ def test_a_client_that_vanishes_hangs_up(run: Run, goodbye: str) -> None:
 def test_a_slow_client_slows_the_process_down(run: Run) -> None:
     async def scenario(here: Platform) -> None:
         process = here.start(tty=False)
-        client = await here.client("pipe\r\n")
+        client = await here.client("pipe\r\n\x04")
         pieces = 600
         process.say(*[b"x" * 65536] * pieces)
         process.end()
@@ -351,7 +376,7 @@ def test_a_process_that_does_not_read_slows_the_client_down(run: Run) -> None:
 def test_unknown_and_used_secrets(run: Run) -> None:
     async def scenario(here: Platform) -> None:
         here.start(tty=False).end()
-        client = await here.client("pipe\r\n")
+        client = await here.client("pipe\r\n\x04")
         assert await client.rest() == [rules.GREETING]
         for secret in ("pipe", "never"):
             client = await here.client(f"{secret}\r\n")
@@ -408,7 +433,7 @@ def test_clients_that_say_nothing_or_speak_no_tls(run: Run, monkeypatch: pytest.
             writer.close()
         process = here.start(tty=False)
         process.end()
-        client = await here.client("pipe\r\n")
+        client = await here.client("pipe\r\n\x04")
         assert await client.rest() == [rules.GREETING]
 
     run(scenario)

@@ -26,10 +26,23 @@ GATHER_SECONDS = 0.004
 # How long the begin of a character or of the exit marker is held back for its end.
 HOLD_SECONDS = 0.1
 LINGER_SECONDS = 5
+# How long a silent client of the raw protocol may still be about to send its EOT: pipes, terminals.
+EOT_SECONDS = {False: 1.0, True: 0.3}
 # A client whose machine is gone is noticed after 60 + 4 x 15 seconds.
 KEEPALIVE = ((socket.TCP_KEEPIDLE, 60), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 4))
 
 log = structlog.get_logger()
+
+
+class _Typed:
+    """When the client last sent input, and whether its last byte was EOT."""
+
+    def __init__(self) -> None:
+        self.note(b"")
+
+    def note(self, data: bytes) -> None:
+        self.at = asyncio.get_running_loop().time()
+        self.eot = data.endswith(rules.EOT)
 
 
 @dataclass(frozen=True)
@@ -118,16 +131,21 @@ class RendezvousServer:
             wire = rules.RawWire(target.tty)
         try:
             await stream.write(rules.GREETING)
-            there = await self._relay(stream, wire, target, attachment)
+            typed = _Typed()
+            there = await self._relay(stream, wire, target, attachment, typed)
         finally:
             with suppress(OSError, PogoError):
                 await attachment.close()
         if there:
+            if not hello.framed:
+                await _let_input_end(stream, typed, EOT_SECONDS[target.tty])
             await stream.finish(LINGER_SECONDS)
 
-    async def _relay(self, stream: TlsStream, wire: Wire, target: AttachTarget, attachment: Attachment) -> bool:
+    async def _relay(
+        self, stream: TlsStream, wire: Wire, target: AttachTarget, attachment: Attachment, typed: _Typed
+    ) -> bool:
         """Until one side ends; returns whether the client is still there."""
-        incoming = asyncio.create_task(_pass_input(stream, wire, target, attachment))
+        incoming = asyncio.create_task(_pass_input(stream, wire, target, attachment, typed))
         outgoing = asyncio.create_task(self._pass_output(stream, wire, target, attachment))
         try:
             await asyncio.wait({incoming, outgoing}, return_when=asyncio.FIRST_COMPLETED)
@@ -209,10 +227,13 @@ async def _read(attachment: Attachment) -> bytes:
         raise Unavailable("The connection to the dyno was lost.") from error
 
 
-async def _pass_input(stream: TlsStream, wire: Wire, target: AttachTarget, attachment: Attachment) -> None:
+async def _pass_input(
+    stream: TlsStream, wire: Wire, target: AttachTarget, attachment: Attachment, typed: _Typed
+) -> None:
     """Until the client has gone. Input after its end, or for a process that reads no more, is dropped."""
     wanted = True
     while data := await stream.read():
+        typed.note(data)
         for kind, payload in wire.feed(data):
             if not wanted:
                 continue
@@ -229,6 +250,23 @@ async def _pass_input(stream: TlsStream, wire: Wire, target: AttachTarget, attac
             except (OSError, PogoError) as error:
                 log.info("attached process reads no more", container=target.container_id, error=str(error))
                 wanted = False
+
+
+async def _let_input_end(stream: TlsStream, typed: _Typed, patience: float) -> None:
+    """Swallow input until the client has sent its EOT or is silent, for at most `LINGER_SECONDS`.
+
+    The official CLI crashes (EPIPE) where it has to write to a connection whose other side has ended,
+    be it the EOT of an empty input that it sends right after the greeting.
+    """
+    now = asyncio.get_running_loop().time
+    until = now() + LINGER_SECONDS
+    while not typed.eot and (left := min(typed.at + patience, until) - now()) > 0:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(left):
+                data = await stream.read()
+                if not data:
+                    return
+                typed.note(data)
 
 
 async def _resize(target: AttachTarget, attachment: Attachment, payload: bytes) -> None:

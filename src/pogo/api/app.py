@@ -1,0 +1,97 @@
+"""The HTTP application of pogod: all resources, and how errors are told, once."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.exceptions import HTTPException
+
+from pogo import __version__
+from pogo.api import answers
+from pogo.api.bodies import explain
+from pogo.api.envelope import Envelope
+from pogo.api.resources import (
+    absent,
+    account,
+    apps,
+    authorizations,
+    buildpacks,
+    builds,
+    catalog,
+    collaborators,
+    config_vars,
+    domains,
+    dynos,
+    formation,
+    logs,
+    output,
+    releases,
+    sources,
+)
+from pogo.errors import BadRequest, InvalidParams, NotFound, PogoError, Unauthorized
+from pogo.services.platform import Platform
+
+RESOURCES = (
+    account,
+    authorizations,
+    apps,
+    absent,
+    collaborators,
+    config_vars,
+    releases,
+    builds,
+    sources,
+    buildpacks,
+    formation,
+    dynos,
+    domains,
+    catalog,
+    logs,
+)
+STREAMS = (logs, output, sources)
+EXPOSED = ["Accept-Ranges", "Content-Range", "ETag", "Next-Range", "Oauth-Scope", "Request-Id"]
+
+
+def create_app(platform: Platform) -> FastAPI:
+    app = FastAPI(
+        title="Pogoapp Platform API", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
+    app.state.platform = platform
+    for module in RESOURCES:
+        app.include_router(module.router)
+    for module in STREAMS:
+        app.include_router(module.streams)
+    app.add_middleware(
+        CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=EXPOSED
+    )
+    app.add_middleware(Envelope)
+    app.add_exception_handler(PogoError, _on_pogo_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    return app
+
+
+def _on_pogo_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PogoError)
+    realm = {"WWW-Authenticate": 'Basic realm="Pogoapp"'} if isinstance(error, Unauthorized) else None
+    return answers.error(error, realm)
+
+
+def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    if error.errors()[0]["type"] == "json_invalid":
+        return answers.error(BadRequest("The body of the request is not valid JSON."))
+    return answers.error(InvalidParams(explain(error.errors())))
+
+
+def _on_http_error(request: Request, error: Exception) -> Response:
+    """What the framework refuses by itself: unknown paths, wrong methods, bodies too large or broken."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return answers.error(NotFound("endpoint", f"There is no endpoint {request.method} at this path."))
+    known = {405: "method_not_allowed", 413: "payload_too_large"}
+    refusal = BadRequest(f"{request.method} is not possible here." if error.status_code == 405 else error.detail)
+    refusal.status = error.status_code
+    refusal.id = known.get(error.status_code, "bad_request")
+    return answers.error(refusal, error.headers)

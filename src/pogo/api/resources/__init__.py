@@ -1,0 +1,1 @@
+"""Endpoints, one file per topic. Each parses, authorises, calls a service, shows."""

@@ -1,0 +1,87 @@
+"""Apps: list, make, change, destroy."""
+
+from __future__ import annotations
+
+from fastapi import Response
+
+from pogo.api.answers import answer, listing
+from pogo.api.bodies import Body, resource_router
+from pogo.api.caller import Caller, Me, OwnApp, TheApp
+from pogo.api.show import apps as show
+from pogo.api.show.catalog import REGION, REGION_ALIASES
+from pogo.errors import InvalidParams, NotFound
+from pogo.model import App
+from pogo.services import access, apps, releases
+
+router = resource_router()
+
+
+class NewApp(Body):
+    name: str | None = None
+    region: str | None = None
+    stack: str | None = None
+
+
+class AppChange(Body):
+    name: str | None = None
+    maintenance: bool | None = None
+    build_stack: str | None = None
+
+
+@router.post("/apps")
+def create(me: Me, body: NewApp = NewApp()) -> Response:
+    if body.region not in (None, REGION["id"], *REGION_ALIASES):
+        raise InvalidParams(f"Region {body.region} is not available. The region of this platform is {REGION['name']}.")
+    settings = me.platform.settings
+    stack = body.stack or settings.default_stack
+    app = apps.create_app(me.platform.db, me.user, body.name, stack, settings.max_apps)
+    me.platform.hints.wake("router")
+    return answer(show.app(settings, app, None), 201)
+
+
+@router.get("/apps")
+def index(me: Me, extended: bool = False) -> Response:
+    """The operator sees everybody's."""
+    return _listing(me, apps.list_apps(me.platform.db, me.user, everyone=me.user.admin), extended)
+
+
+@router.get("/users/{user}/apps")
+def index_of_user(me: Me, user: str, extended: bool = False) -> Response:
+    if user != "~" and user.lower() not in (me.user.email, me.user.id):
+        raise NotFound("user")
+    return _listing(me, apps.list_apps(me.platform.db, me.user), extended)
+
+
+def _listing(me: Caller, rows: list[App], extended: bool) -> Response:
+    sizes = releases.slug_sizes(me.platform.db, [app.id for app in rows])
+    settings = me.platform.settings
+    return listing(me, rows, lambda app: show.app(settings, app, sizes.get(app.id), extended=extended), "name", "id")
+
+
+@router.get("/apps/{app}")
+def info(me: Me, app: TheApp, extended: bool = False) -> Response:
+    return _one(me, app, extended=extended)
+
+
+@router.patch("/apps/{app}")
+def update(me: Me, app: TheApp, body: AppChange) -> Response:
+    if body.name not in (None, app.name):
+        access.require_owner(app, me.user)
+    changed = apps.update_app(
+        me.platform.db, app, name=body.name, maintenance=body.maintenance, build_stack=body.build_stack
+    )
+    me.platform.hints.wake("router")
+    return _one(me, changed)
+
+
+@router.delete("/apps/{app}")
+def destroy(me: Me, app: OwnApp) -> Response:
+    gone = _one(me, app)
+    apps.destroy_app(me.platform.db, app)
+    me.platform.hints.wake("dynos", "router", "cleanup")
+    return gone
+
+
+def _one(me: Caller, app: App, *, extended: bool = False) -> Response:
+    size = releases.slug_sizes(me.platform.db, [app.id]).get(app.id)
+    return answer(show.app(me.platform.settings, app, size, extended=extended))

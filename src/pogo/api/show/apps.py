@@ -1,0 +1,127 @@
+"""Apps and what belongs to them whatever is deployed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pogo.api.show import catalog
+from pogo.api.show.shapes import app_ref, stable_id, time, user_ref
+from pogo.model import App, Collaborator, Domain
+from pogo.rules import buildpacks
+from pogo.services.formation import FormationView
+from pogo.settings import Settings
+
+_PERMISSIONS = {
+    "deploy": "Can deploy code and change config vars.",
+    "manage": "Can manage access, rename and destroy the app.",
+    "operate": "Can scale, restart and run dynos.",
+    "view": "Can view the app.",
+}
+
+
+def app(settings: Settings, row: App, slug_size: int | None, *, extended: bool = False) -> dict[str, Any]:
+    """slug_size: bytes of the slug that runs."""
+    shown = {
+        "acm": False,
+        "archived_at": None,
+        "build_stack": catalog.stack_ref(row.build_stack),
+        "buildpack_provided_description": row.detected,
+        "create_status": "complete",
+        "created_at": time(row.created_at),
+        "generation": catalog.GENERATION,
+        "git_url": f"{settings.https_url(settings.git_host)}/{row.name}.git",
+        "id": row.id,
+        "internal_routing": None,
+        "locked": False,
+        "maintenance": row.maintenance,
+        "name": row.name,
+        "organization": None,
+        "owner": user_ref(row.owner),
+        "process_tier": "basic",
+        "region": catalog.REGION,
+        "released_at": time(row.released_at),
+        "repo_size": row.repo_size,
+        "slug_size": slug_size,
+        "space": None,
+        "stack": catalog.stack_ref(row.stack),
+        "team": None,
+        "updated_at": time(row.updated_at),
+        "web_url": settings.app_url(row.name),
+    }
+    return {**shown, "extended": {"slot": row.slot}} if extended else shown
+
+
+def collaborator(app: App, row: Collaborator) -> dict[str, Any]:
+    return {
+        "app": app_ref(app),
+        "created_at": time(row.created_at),
+        "id": row.id,
+        "permissions": _permissions("deploy", "operate", "view"),
+        "role": "collaborator",
+        "updated_at": time(row.updated_at),
+        "user": {**user_ref(row.user), "federated": False},
+    }
+
+
+def owner(app: App) -> dict[str, Any]:
+    """The owner, as the first of the collaborators (Heroku)."""
+    return {
+        "app": app_ref(app),
+        "created_at": time(app.created_at),
+        "id": stable_id("owner", f"{app.id}/{app.owner_id}"),
+        "permissions": _permissions("deploy", "manage", "operate", "view"),
+        "role": "owner",
+        "updated_at": time(app.created_at),
+        "user": {**user_ref(app.owner), "federated": False},
+    }
+
+
+def _permissions(*names: str) -> list[dict[str, str]]:
+    return [{"name": name, "description": _PERMISSIONS[name]} for name in names]
+
+
+def domain(settings: Settings, app: App, row: Domain) -> dict[str, Any]:
+    return {
+        "acm_status": None,
+        "acm_status_reason": None,
+        "app": app_ref(app),
+        "cname": settings.app_host(app.name) if row.app_id else None,
+        "created_at": time(row.created_at),
+        "hostname": row.hostname,
+        "id": row.id,
+        "kind": "custom" if row.app_id else "heroku",
+        "sni_endpoint": None,
+        "status": "succeeded",
+        "updated_at": time(row.updated_at),
+    }
+
+
+def default_domain(settings: Settings, app: App) -> Domain:
+    """The app's own name on the platform's domain, as a row that is in no table (`app_id` is empty)."""
+    return Domain(
+        id=stable_id("domain", app.id),
+        app_id="",
+        hostname=settings.app_host(app.name),
+        created_at=app.created_at,
+        updated_at=app.created_at,
+    )
+
+
+def formation(app: App, view: FormationView) -> dict[str, Any]:
+    return {
+        "app": app_ref(app),
+        "command": view.command,
+        "created_at": time(view.row.created_at),
+        "dyno_size": catalog.size_ref(view.row.size),
+        "id": view.row.id,
+        "quantity": view.row.quantity,
+        "size": view.row.size,
+        "type": view.row.type,
+        "updated_at": time(view.row.updated_at),
+    }
+
+
+def buildpack(given: str) -> dict[str, Any]:
+    """`ns/name` is shown as it is, so that clients find by its name what the user asked for by its name."""
+    name = buildpacks.display_name(given)
+    return {"url": name, "name": name}

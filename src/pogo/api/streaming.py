@@ -1,0 +1,71 @@
+"""Bytes in motion, without a thread for each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator, Iterator
+from typing import BinaryIO, TypeVar
+
+from pogo.errors import InvalidParams
+
+T = TypeVar("T")
+
+CHUNK = 1 << 20
+
+
+async def with_heartbeat(items: AsyncIterator[T], seconds: float) -> AsyncIterator[T | None]:
+    """The items, and None whenever none came for so long. Closes `items` at the end."""
+    upcoming: asyncio.Task[T] | None = None
+    try:
+        while True:
+            if upcoming is None:
+                upcoming = asyncio.ensure_future(anext(items))
+            done, _ = await asyncio.wait({upcoming}, timeout=seconds)
+            if not done:
+                yield None
+                continue
+            task, upcoming = upcoming, None
+            try:
+                item = task.result()
+            except StopAsyncIteration:
+                return
+            yield item
+    finally:
+        if upcoming is not None:
+            upcoming.cancel()
+            await asyncio.wait({upcoming})
+        close = getattr(items, "aclose", None)
+        if close:
+            await close()
+
+
+async def spool(chunks: AsyncIterator[bytes], file: BinaryIO, largest: int) -> str:
+    """Write to a file what comes from the network, at constant memory. Returns its SHA-256 in hex.
+
+    Raises InvalidParams when there are more than `largest` bytes.
+    """
+    digest, size, buffer = hashlib.sha256(), 0, bytearray()
+
+    def flush() -> None:
+        digest.update(buffer)
+        file.write(buffer)
+        buffer.clear()
+
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > largest:
+            raise InvalidParams(f"The source is larger than {largest >> 20} MB, the largest that this platform takes.")
+        buffer += chunk
+        if len(buffer) >= CHUNK:
+            await asyncio.to_thread(flush)
+    await asyncio.to_thread(flush)
+    file.seek(0)
+    return digest.hexdigest()
+
+
+def file_chunks(file: BinaryIO) -> Iterator[bytes]:
+    """The rest of a file, which is then closed."""
+    with file:
+        while chunk := file.read(CHUNK):
+            yield chunk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shlex
 import shutil
 import signal
@@ -70,10 +71,7 @@ class Runit:
             _until(partial(_listens, self.services / service.name), 10, f"runsv of {service.name}")
 
     def pid(self, name: str) -> int | None:
-        with suppress(FileNotFoundError, ValueError):
-            pid = int((self.services / name / "supervise" / "pid").read_text())
-            return None if processes.ended(pid) else pid
-        return None
+        return _pid(self.services / name)
 
     def start(self, name: str) -> None:
         directory = self.services / name
@@ -93,9 +91,11 @@ class Runit:
             _until(partial(processes.ended, pid), 10, "the end of runsvdir")
         if not self.services.exists():
             return
-        supervised = [place.name for place in sorted(self.services.iterdir()) if _listens(place)]
-        for name in supervised:
-            self._sv("force-shutdown", name)
+        supervised = [place for place in sorted(self.services.iterdir(), reverse=True) if _listens(place)]
+        for place in supervised:
+            self._sv("force-stop", place.name)
+            run("sv", "exit", place)
+            _until(partial(_let_go, place), STOP_SECONDS, f"the end of runsv of {place.name}")
         shutil.rmtree(self.services)
 
     def log(self, name: str) -> str:
@@ -123,9 +123,27 @@ class Runit:
 def _run_script(service: Service) -> str:
     """A program dies with its runsv (pdeathsig), so that the next runsv does not start it twice."""
     variables = " ".join(f"{key}={shlex.quote(value)}" for key, value in service.variables().items())
-    user = shlex.quote(service.user)
-    identity = "" if user == "root" else f"--reuid {user} --regid {user} --init-groups "
+    account = pwd.getpwnam(service.user)
+    identity = f"--reuid {account.pw_uid} --regid {account.pw_gid} --init-groups " if account.pw_uid else ""
     return RUN.format(path=PATH, variables=variables, identity=identity, command=shlex.join(service.arguments))
+
+
+def _pid(directory: Path) -> int | None:
+    with suppress(FileNotFoundError, ValueError):
+        pid = int((directory / "supervise" / "pid").read_text())
+        return None if processes.ended(pid) else pid
+    return None
+
+
+def _let_go(directory: Path) -> bool:
+    """Whether runsv has ended. It waits for its svlogd, which a monitor that holds its pipe would keep for ever."""
+    if not _listens(directory):
+        return True
+    logger = _pid(directory / "log")
+    if logger:
+        with suppress(ProcessLookupError):
+            os.kill(logger, signal.SIGTERM)
+    return False
 
 
 def _listens(directory: Path) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import secrets
 import shutil
 import sys
@@ -161,8 +162,8 @@ def _database(here: Installation) -> dict[str, Any]:
 
 
 def _ask_database(here: Installation, wishes: dict[str, Any]) -> dict[str, Any]:
-    user = here.settings.user
-    identity = ("setpriv", "--reuid", user, "--regid", user, "--init-groups", "--")
+    account = pwd.getpwnam(here.settings.user)
+    identity = ("setpriv", "--reuid", str(account.pw_uid), "--regid", str(account.pw_gid), "--init-groups", "--")
     python = (here.environment / "bin" / "python", "-I", "-m", "pogo.install.database")
     variables = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "POGO_CONFIG": str(here.config)}
     answer = run(*identity, *python, input=json.dumps(wishes).encode(), env=variables, cwd=Path("/"))

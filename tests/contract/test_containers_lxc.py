@@ -197,11 +197,14 @@ def loops(directory: Path) -> int:
 
 async def until(attachment: object, text: bytes) -> bytes:
     output = b""
-    async with asyncio.timeout(10):
-        while text not in output:
-            data = await attachment.read()  # type: ignore[attr-defined]
-            assert data, output
-            output += data
+    try:
+        async with asyncio.timeout(10):
+            while text not in output:
+                data = await attachment.read()  # type: ignore[attr-defined]
+                assert data, output
+                output += data
+    except TimeoutError:
+        raise AssertionError(f"{text!r} is not in {output!r}") from None
     return output
 
 

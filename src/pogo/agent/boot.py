@@ -11,7 +11,6 @@ import signal
 import socket
 import struct
 import termios
-import tty
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -75,7 +74,8 @@ def start(boot: Boot) -> Process:
             tty=boot.tty is not None,
         )
     )
-    ready, told = os.pipe()
+    ready, launcher = socket.socketpair()
+    told = launcher.detach()
     args = lxc.command(id=record.id, home=installation.run, config=path / "lxc.conf", log=path / "lxc.log", ready=told)
     (read, write), output, input = _streams(boot)
     pid = os.fork()
@@ -86,6 +86,10 @@ def start(boot: Boot) -> Process:
     process = Process(pid, os.pidfd_open(pid), output, input, oom)
     if not _is_ready(ready, process.pidfd):
         raise ContainerError(_why(boot, output) or f"it was not ready after {BOOT_SECONDS} s")
+    if boot.tty is not None:
+        _pass_on_as_it_is(output)
+    ready.send(b"go")
+    ready.close()
     return process
 
 
@@ -108,10 +112,6 @@ def _streams(boot: Boot) -> tuple[tuple[int, int], int, int]:
     if boot.tty is not None:
         master, slave = pty.openpty()
         set_window(master, *boot.tty)
-        tty.setraw(slave)  # LXC passes everything on to a terminal inside, which does the rest
-        modes = termios.tcgetattr(slave)
-        modes[1] &= ~termios.ONLCR
-        termios.tcsetattr(slave, termios.TCSANOW, modes)
         os.set_blocking(master, False)
         return (slave, slave), master, os.dup(master)
     output, write = os.pipe()
@@ -145,18 +145,23 @@ def _become(args: list[str], streams: tuple[int, int, int], told: int, terminal:
     os._exit(127)
 
 
-def _is_ready(ready: int, pidfd: int) -> bool:
+def _is_ready(ready: socket.socket, pidfd: int) -> bool:
+    """Whether the launcher runs and waits for the word to become the process."""
     poll = select.poll()
     poll.register(ready, select.POLLIN)
     poll.register(pidfd, select.POLLIN)
     poll.poll(BOOT_SECONDS * 1000)
-    os.set_blocking(ready, False)
     try:
-        return os.read(ready, 1) == b"1"
-    except BlockingIOError:
+        return ready.recv(1, socket.MSG_DONTWAIT) == b"1"
+    except (BlockingIOError, ConnectionError):
         return False
-    finally:
-        os.close(ready)
+
+
+def _pass_on_as_it_is(terminal: int) -> None:
+    """LXC's terminal inside ends lines with CR LF already; ours, which LXC has set up by now, would add a CR."""
+    modes = termios.tcgetattr(terminal)
+    modes[1] &= ~termios.OPOST
+    termios.tcsetattr(terminal, termios.TCSANOW, modes)
 
 
 def _why(boot: Boot, output: int) -> str:

@@ -32,9 +32,10 @@ my @command = splice(@words, 0, shift(@words));
 %ENV = ();
 for (@words) { my ($name, $value) = split(/=/, $_, 2); $ENV{$name} = $value; }
 umask(022);
-open(my $ready, '>&=', $ARGV[0]);
-syswrite($ready, '1');
-close($ready);
+open(my $monitor, '+<&=', $ARGV[0]);
+syswrite($monitor, '1');
+sysread($monitor, my $go, 2) or exit(1);
+close($monitor);
 { no warnings; exec { $command[0] } @command; }
 my $status = $! == 2 ? 127 : 126;
 print STDERR "$command[0]: $!\n";

@@ -27,6 +27,7 @@ class Compiled:
     default_types: list[str] = field(default_factory=list)
     config_vars: dict[str, str] = field(default_factory=dict)
     report: list[str] = field(default_factory=list)
+    slug_max_mb: int = 0
 
 
 def run(request: Request, places: Places) -> None:
@@ -52,6 +53,7 @@ def run(request: Request, places: Places) -> None:
         subprocess.run(["/usr/bin/chmod", "-R", "u+rwX", str(tree)], check=False, capture_output=True)
     places.slug.mkdir(mode=0o755)
     space.build_dir.rename(places.slug / "app")
+    compiled.slug_max_mb = request.slug_max_mb
     places.result.write_text(json.dumps(vars(compiled)))
 
 

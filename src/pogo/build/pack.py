@@ -18,23 +18,28 @@ from pogo.build.request import Places, Request
 _ENV = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 
 
-def run(request: Request, places: Places) -> None:
-    """Write slug.squashfs, cache.tar.zst and result.json to the outputs. Raises AppFault, DiskFull."""
-    compiled = _read_result(places)
+def run(places: Places) -> None:
+    """Write slug.squashfs, cache.tar.zst and result.json to the outputs. Raises AppFault, DiskFull.
+
+    The limit of the slug is that of build.json where this container has it, too; else what compile left.
+    """
+    compiled, slug_max_mb = _read_result(places)
+    if (places.inputs / "build.json").is_file():
+        slug_max_mb = Request.load(places.inputs / "build.json").slug_max_mb
     topic("Compressing...")
     slug = places.outputs / "slug.squashfs"
     _pack_slug(places.slug, slug)
     size = slug.stat().st_size
-    if size > request.slug_max_mb << 20:
+    if size > slug_max_mb << 20:
         slug.unlink()
         raise AppFault(
-            f"Compiled slug size: {megabytes(size)} is too large (max is {request.slug_max_mb}M).",
+            f"Compiled slug size: {megabytes(size)} is too large (max is {slug_max_mb}M).",
             "Leave out what the running app does not need by a .slugignore file, or use smaller dependencies.",
             rejected="Push rejected, the slug is too large.",
         )
     detail(f"Done: {megabytes(size)}")
-    if size > request.slug_max_mb << 19:
-        warning(f"The slug is over half of the limit of {request.slug_max_mb}M.")
+    if size > slug_max_mb << 19:
+        warning(f"The slug is over half of the limit of {slug_max_mb}M.")
     cache = places.outputs / "cache.tar.zst"
     _command(["tar", "-C", str(places.cache), "-I", "zstd -3 -T0 -q", "-cf", str(cache), "."], places.outputs)
     with slug.open("rb") as file:
@@ -64,11 +69,12 @@ def _command(command: list[str], outputs: Path) -> None:
         raise PlatformFault("\n".join([f"{command[0]} failed with status {done.returncode}:", *tail]))
 
 
-def _read_result(places: Places) -> dict[str, object]:
-    """The result of compile, cut down to the shapes that pogod relies on."""
+def _read_result(places: Places) -> tuple[dict[str, object], int]:
+    """The result of compile, cut down to the shapes that pogod relies on; the limit of the slug in MB."""
     try:
         given = json.loads(places.result.read_text())
-        return {
+        limit = int(given["slug_max_mb"])
+        result: dict[str, object] = {
             "process_types": {str(name): str(command) for name, command in given["process_types"].items()},
             "default_types": [str(name) for name in given["default_types"]],
             "config_vars": {str(name): str(value) for name, value in given["config_vars"].items()},
@@ -76,5 +82,6 @@ def _read_result(places: Places) -> dict[str, object]:
             "buildpacks": [{"url": str(pack["url"]), "name": str(pack["name"])} for pack in given["buildpacks"]],
             "report": [str(text) for text in given["report"]],
         }
+        return result, limit
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise AppFault(f"The result of the build is gone: a buildpack changed {places.result}.") from error

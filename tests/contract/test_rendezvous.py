@@ -1,11 +1,9 @@
-"""The attach server over real TLS, with clients that behave as the official CLI and as ours."""
+"""The attach server over real TLS, with clients that behave as the official CLI."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import datetime
-import ipaddress
 import json
 import shutil
 import socket
@@ -13,185 +11,28 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+import attach_platform
 import pytest
-import uvloop
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from attach_platform import MARKER, Platform, Scenario, make_certificate
 
 from pogo.api import rendezvous as server_module
-from pogo.api.rendezvous import AttachTarget, RendezvousServer
-from pogo.errors import ContainerError, NotFound, Unavailable
 from pogo.rules import rendezvous as rules
 
-MARKER = b"\xef\xbf\xbf heroku-command-exit-status: "
+Run = Callable[[Scenario], None]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A self-made certificate and its key, in one file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    built = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path_factory.mktemp("tls") / "localhost.pem"
-    path.write_bytes(
-        built.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return path
-
-
-class Process:
-    """An attachment whose process is the test."""
-
-    def __init__(self) -> None:
-        self.output: asyncio.Queue[bytes | Exception] = asyncio.Queue()
-        self.input = bytearray()
-        self.events: list[str] = []
-        self.closed = asyncio.Event()
-        self.eof = asyncio.Event()
-        self.status: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        self.accepts_input = asyncio.Event()
-        self.accepts_input.set()
-        self.reads = 0
-
-    async def read(self) -> bytes:
-        data = await self.output.get()
-        self.reads += 1
-        if isinstance(data, Exception):
-            raise data
-        return data
-
-    async def write(self, data: bytes) -> None:
-        await self.accepts_input.wait()
-        if self.eof.is_set():
-            raise BrokenPipeError
-        self.input += data
-
-    async def write_eof(self) -> None:
-        self.events.append("eof")
-        self.eof.set()
-
-    async def resize(self, rows: int, columns: int) -> None:
-        self.events.append(f"resize {rows}x{columns}")
-
-    async def close(self) -> None:
-        self.closed.set()
-
-    def say(self, *pieces: bytes) -> None:
-        for piece in pieces:
-            self.output.put_nowait(piece)
-
-    def end(self, status: int | None = 0) -> None:
-        self.output.put_nowait(b"")
-        self.status.set_result(status)
-
-
-class Client:
-    """A blocking TLS client in threads: `chunk` gives what one TLS record held."""
-
-    def __init__(self, port: int, certificate: Path, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> None:
-        context = ssl.create_default_context(cafile=str(certificate))
-        context.maximum_version = version
-        raw = socket.create_connection(("127.0.0.1", port), timeout=20)
-        self.tls = context.wrap_socket(raw, server_hostname="localhost", suppress_ragged_eofs=False)
-
-    async def send(self, data: bytes) -> None:
-        await asyncio.to_thread(self.tls.sendall, data)
-
-    async def chunk(self) -> bytes:
-        return await asyncio.to_thread(self.tls.recv, 65536)
-
-    async def rest(self) -> list[bytes]:
-        chunks = []
-        while data := await self.chunk():
-            chunks.append(data)
-        return chunks
-
-
-class Platform:
-    """The server, and one container for each of the secrets."""
-
-    def __init__(self, port: int, certificate: Path) -> None:
-        self.port = port
-        self.certificate = certificate
-        self.secrets: dict[str, AttachTarget] = {}
-        self.processes: dict[str, Process] = {}
-
-    def start(self, *, tty: bool) -> Process:
-        name = "tty" if tty else "pipe"
-        self.secrets[name] = AttachTarget(f"c-{name}", tty)
-        self.processes[f"c-{name}"] = Process()
-        return self.processes[f"c-{name}"]
-
-    async def claim(self, secret: str) -> AttachTarget:
-        try:
-            return self.secrets.pop(secret)
-        except KeyError:
-            raise NotFound("session", "This session is over or was never there. Start another one.") from None
-
-    async def attach(self, id: str) -> Process:
-        if id not in self.processes:
-            raise ContainerError("The dyno did not start.")
-        return self.processes[id]
-
-    async def exit_status(self, id: str) -> int | None:
-        return await self.processes[id].status
-
-    async def client(self, hello: str, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> Client:
-        client = await asyncio.to_thread(Client, self.port, self.certificate, version)
-        await client.send(hello.encode())
-        return client
-
-
-@contextlib.asynccontextmanager
-async def platform(certificate: Path) -> AsyncIterator[Platform]:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    here = Platform(0, certificate)
-    server = RendezvousServer(context, claim=here.claim, attach=here.attach, exit_status=here.exit_status)
-    here.port = await server.start("127.0.0.1", 0)
-    try:
-        yield here
-    finally:
-        await server.close()
+    return make_certificate(tmp_path_factory.mktemp("tls") / "localhost.pem")
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest, certificate: Path) -> Callable[[Callable[[Platform], Awaitable[None]]], None]:
-    def run(scenario: Callable[[Platform], Awaitable[None]]) -> None:
-        async def main() -> None:
-            async with asyncio.timeout(60), platform(certificate) as here:
-                await scenario(here)
-
-        factory = uvloop.new_event_loop if request.param == "uvloop" else None
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(main())
-
-    return run
-
-
-Run = Callable[[Callable[[Platform], Awaitable[None]]], None]
+def run(request: pytest.FixtureRequest, certificate: Path) -> Run:
+    return partial(attach_platform.run, request.param, certificate)
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -277,7 +118,9 @@ def test_a_terminal_gets_every_byte(run: Run) -> None:
     run(scenario)
 
 
-def test_a_client_that_still_sends_gets_the_last_output_and_no_reset(run: Run) -> None:
+def test_a_client_that_still_sends_gets_the_last_output_and_no_reset(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server_module, "LINGER_SECONDS", 0.5)
+
     async def scenario(here: Platform) -> None:
         process = here.start(tty=False)
         client = await here.client("pipe\r\n")
@@ -322,6 +165,21 @@ def test_the_end_waits_for_an_eot_on_its_way(run: Run) -> None:
         process.end()
         assert await client.rest() == []
         assert time.monotonic() - started < 0.2, "a silent terminal is not waited for"
+
+    run(scenario)
+
+
+def test_a_process_without_output_is_not_hung_up_before_it_ends(run: Run) -> None:
+    async def scenario(here: Platform) -> None:
+        process = here.start(tty=False)
+        client = await here.client("pipe\r\n\x04")
+        await client.chunk()
+        process.say(b"")
+        await asyncio.sleep(0.2)
+        assert not process.closed.is_set()
+        process.status.set_result(0)
+        assert await client.rest() == []
+        await process.closed.wait()
 
     run(scenario)
 
@@ -391,22 +249,6 @@ def test_unknown_and_used_secrets(run: Run) -> None:
     run(scenario)
 
 
-def test_a_dyno_that_cannot_be_attached(run: Run) -> None:
-    async def scenario(here: Platform) -> None:
-        here.secrets["gone"] = AttachTarget("c-gone", True)
-        client = await here.client("gone\r\n")
-        assert await client.chunk() == rules.GREETING
-        assert await client.rest() == [b"\r\n !     The dyno did not start.\r\n"]
-        process = here.start(tty=True)
-        client = await here.client("tty pogo/1\r\n")
-        assert await client.chunk() == rules.GREETING
-        process.output.put_nowait(Unavailable("The dyno's host is gone."))
-        assert rules.Decoder("m").feed(b"".join(await client.rest())) == [("m", b"The dyno's host is gone.")]
-        await process.closed.wait()
-
-    run(scenario)
-
-
 @pytest.mark.parametrize("hello", ["\r\n", "x" * 5000, "a b c\r\n", "tty pogo/9\r\n"])
 def test_a_first_line_that_is_no_secret(run: Run, hello: str) -> None:
     async def scenario(here: Platform) -> None:
@@ -439,87 +281,6 @@ def test_clients_that_say_nothing_or_speak_no_tls(run: Run, monkeypatch: pytest.
     run(scenario)
 
 
-# From here on: pogo/1.
-
-
-async def frames(client: Client, decoder: rules.Decoder, count: int) -> list[rules.Frame]:
-    seen: list[rules.Frame] = []
-    while len(seen) < count and (data := await client.chunk()):
-        seen += decoder.feed(data)
-    return seen
-
-
-def test_a_session_of_pogo(run: Run) -> None:
-    async def scenario(here: Platform) -> None:
-        process = here.start(tty=True)
-        client = await here.client(rules.hello("tty").decode())
-        assert await client.chunk() == rules.GREETING
-        decoder = rules.Decoder("dxm")
-        await client.send(rules.encode_size(24, 80) + rules.encode("d", b"ls\x04") + rules.encode_size(0, 80))
-        await client.send(rules.encode_size(50, 132) + rules.encode("e"))
-        process.say(b"caf\xc3")
-        assert await frames(client, decoder, 1) == [("d", b"caf\xc3")]
-        while len(process.input) < 4:
-            await asyncio.sleep(0.01)
-        assert process.input == b"ls\x04\x04"
-        assert process.events == ["resize 24x80", "resize 50x132"]
-        process.output.put_nowait(b"bye")
-        process.output.put_nowait(b"")
-        assert await frames(client, decoder, 1) == [("d", b"bye")]
-        process.status.set_result(137)
-        [(kind, payload)] = await frames(client, decoder, 1)
-        assert (kind, rules.decode_exit(payload)) == ("x", 137)
-        assert await client.rest() == []
-        await process.closed.wait()
-
-    run(scenario)
-
-
-def test_pipes_of_pogo_carry_any_byte(run: Run) -> None:
-    async def scenario(here: Platform) -> None:
-        process = here.start(tty=False)
-        client = await here.client("pipe pogo/1\r\n")
-        assert await client.chunk() == rules.GREETING
-        data = bytes(range(256)) * 4000
-        await client.send(rules.encode("d", data) + rules.encode("e"))
-        await process.eof.wait()
-        assert process.input == data
-        process.say(data, data)
-        process.end(None)
-        seen = await frames(client, rules.Decoder("dxm"), 10**9)
-        assert b"".join(frame.payload for frame in seen if frame.kind == "d") == data * 2
-        assert rules.decode_exit(seen[-1].payload) == -1
-
-    run(scenario)
-
-
-@pytest.mark.parametrize("data", [b"x\0\0\0\0", b"d\xff\xff\xff\xff", b"r\0\0\0\1a"])
-def test_a_client_that_breaks_the_protocol_is_told_and_hung_up(run: Run, data: bytes) -> None:
-    async def scenario(here: Platform) -> None:
-        process = here.start(tty=True)
-        client = await here.client("tty pogo/1\r\n")
-        await client.chunk()
-        await client.send(data)
-        [(kind, _)] = await frames(client, rules.Decoder("m"), 5)
-        assert kind == "m"
-        await process.closed.wait()
-
-    run(scenario)
-
-
-def test_closing_the_server_hangs_everybody_up(certificate: Path) -> None:
-    async def main() -> None:
-        async with platform(certificate) as here:
-            process = here.start(tty=True)
-            client = await here.client("tty\r\n")
-            await client.chunk()
-        assert process.closed.is_set()
-        with contextlib.suppress(OSError):
-            assert await client.chunk() == b""
-
-    asyncio.run(main())
-
-
 # What the official CLI does, as far as the server can tell: Node's TLS, the first data chunk
 # dropped, each further one searched by itself for the exit marker.
 OFFICIAL = r"""
@@ -542,7 +303,7 @@ c.on('close', () => console.log(JSON.stringify(seen)))
 """
 
 
-async def official(here: Platform, secret: str, data: str, times: int) -> dict[str, Any]:
+async def official(here: Platform, secret: str, data: str, times: int) -> dict[str, object]:
     node = await asyncio.create_subprocess_exec(
         "node",
         "-e",

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import structlog
 
 from pogo.api.tls_stream import TlsStream
-from pogo.containers import Attachment
+from pogo.containers import Attachment, Containers
 from pogo.errors import PogoError, Unavailable
 from pogo.rules import rendezvous as rules
 
@@ -56,37 +56,40 @@ class AttachTarget:
 Wire = rules.RawWire | rules.FramedWire
 
 
-class RendezvousServer:
+class Rendezvous:
     """One TLS port for all attach sessions of the installation.
 
-    claim: gives the target of a secret once; raises NotFound for unknown and used ones.
-    attach: `Containers.attach`.
+    claim: gives the target of a secret, once; raises NotFound for unknown and used ones.
     exit_status: waits for the end of a container; None where its status was lost.
+    port: 0 leaves it to the kernel; after `start` it is the real one.
 
     A client that goes away hangs its process up (`Attachment.close`).
     """
 
     def __init__(
         self,
+        host: str,
+        port: int,
         tls: ssl.SSLContext,
-        *,
+        containers: Containers,
         claim: Callable[[str], Awaitable[AttachTarget]],
-        attach: Callable[[str], Awaitable[Attachment]],
         exit_status: Callable[[str], Awaitable[int | None]],
     ) -> None:
+        self.port = port
+        self._host = host
         self._tls = tls
+        self._containers = containers
         self._claim = claim
-        self._attach = attach
         self._exit_status = exit_status
         self._server: asyncio.Server | None = None
         self._sessions: set[asyncio.Task[None]] = set()
 
-    async def start(self, host: str, port: int) -> int:
-        """Listen; returns the port, which port 0 leaves to the kernel. Raises OSError."""
-        self._server = await asyncio.start_server(self._connected, host, port)
-        return int(self._server.sockets[0].getsockname()[1])
+    async def start(self) -> None:
+        """Listen. Raises OSError where the port is taken."""
+        self._server = await asyncio.start_server(self._connected, self._host, self.port)
+        self.port = int(self._server.sockets[0].getsockname()[1])
 
-    async def close(self) -> None:
+    async def stop(self) -> None:
         """Stop listening and hang up every session."""
         if self._server is not None:
             self._server.close()
@@ -121,7 +124,7 @@ class RendezvousServer:
             if hello.framed:
                 wire = rules.FramedWire()
             target = await self._claim(hello.secret)
-            attachment = await self._attach(target.container_id)
+            attachment = await self._containers.attach(target.container_id)
         except (PogoError, rules.ProtocolError) as error:
             await stream.write(rules.GREETING)
             await stream.write(wire.message(str(error)))
@@ -162,7 +165,7 @@ class RendezvousServer:
         return not outgoing.cancelled()
 
     async def _pass_output(self, stream: TlsStream, wire: Wire, target: AttachTarget, attachment: Attachment) -> None:
-        """Until the process has closed its output; then tell its exit status where the client can hear it."""
+        """Until the process has ended; then tell its exit status where the client can hear it."""
         async with _Output(attachment) as output:
             held = b""
             while True:
@@ -173,8 +176,9 @@ class RendezvousServer:
                     await stream.write(record)
                 if output.ended and not gathered:
                     break
+        # A process that closed its output may still work: hanging it up now would be wrong.
+        status = await self._exit_status(target.container_id)
         if wire.framed:
-            status = await self._exit_status(target.container_id)
             await stream.write(rules.encode_exit(-1 if status is None else status))
 
 

@@ -20,7 +20,8 @@ from pogo.rules.buildpacks import Archive, Bundled, Git
 _TAIL = 64 << 10
 _QUIET_RELEASE = re.compile(rb"\s*(?:---)?\s*(?:\{\s*\})?\s*")
 _YAML_TO_JSON = (
-    "require 'yaml'; require 'json'; puts JSON.generate(YAML.safe_load($stdin.read, permitted_classes: [Symbol]))"
+    "require 'yaml'; require 'json'; "
+    "puts JSON.generate(YAML.safe_load($stdin.read, permitted_classes: [Symbol], aliases: true))"
 )
 
 

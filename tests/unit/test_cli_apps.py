@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 
 import cli_double
 import pytest
@@ -214,6 +215,17 @@ def test_rollback_goes_before_what_serves_now(cli: Cli) -> None:
     cli.answer("GET /apps/myapp/releases/4", release(4))
     cli.run("rollback", "v4", "-a", "myapp")
     assert cli.requests[-1].body == {"release": "id-4"}
+
+
+def test_rollback_waits_for_the_release_command(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda pause: None)
+    cli.answer("GET /apps/myapp/releases/4", release(4))
+    url = f"{cli.double.url}/streams/secret"
+    cli.answer("POST /apps/myapp/releases", release(6, output_stream_url=url, status="pending"), 201)
+    cli.answer("GET /streams/secret", {"id": "not_found"}, 404)
+    cli.answer("GET /streams/secret", b"migrating\n", Content_Type="text/plain")
+    result = cli.run("rollback", "v4", "-a", "myapp")
+    assert (result.status, result.out) == (0, "Running release command...\nmigrating\n")
 
 
 def test_access_and_stacks(cli: Cli) -> None:

@@ -143,7 +143,7 @@ def _print_shell(
         ("slug_size", output.byte_size(app.get("slug_size"))),
         ("owner", app["owner"]["email"]),
         ("region", app["region"]["name"]),
-        ("dynos", f"{{ {dynos} }}"),
+        ("dynos", f"{{ {dynos} }}" if dynos else "{}"),
         ("stack", app["stack"]["name"]),
     ):
         output.line(f"{key}={shlex.quote(value) if value else ''}")

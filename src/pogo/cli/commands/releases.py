@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from typing import Any
 
 from pogo.cli import output
@@ -11,6 +12,7 @@ from pogo.cli.client import escape
 from pogo.cli.context import Context
 from pogo.cli.errors import CliError
 
+STARTS_WITHIN = 15
 NOTES = {"pending": ("release command executing", "yellow"), "failed": ("release command failed", "red")}
 
 
@@ -121,6 +123,15 @@ def _copy_output(context: Context, release: dict[str, Any]) -> None:
         raise CliError(f"The release output cannot be read (HTTP status {status}).")
 
 
+def _follow_output(context: Context, release: dict[str, Any]) -> None:
+    """The output of a release command that is about to start: 404 until it has."""
+    for _ in range(STARTS_WITHIN):
+        if context.api.copy_stream(release["output_stream_url"]) == 200:
+            return
+        time.sleep(1)
+    output.warn("Release command starting. Use pogo releases:output to view its output.")
+
+
 def _before_current(releases: list[dict[str, Any]]) -> dict[str, Any]:
     """The release to go back to: the newest eligible one before the one that serves now."""
     current = next((one["version"] for one in releases if one.get("current")), None)
@@ -146,4 +157,4 @@ def rollback(context: Context) -> None:
     if release.get("output_stream_url"):
         output.line("Running release command...")
         sys.stdout.flush()
-        _copy_output(context, release)
+        _follow_output(context, release)

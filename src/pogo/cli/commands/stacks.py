@@ -23,9 +23,9 @@ def show(context: Context) -> None:
 
 
 def choose(context: Context) -> None:
-    stack = context.args["stack"]
+    stack, path = context.args["stack"], context.app_path
     with output.Action(f"Setting stack to {output.paint(stack, 'green', sys.stderr)}"):
-        app = context.api.patch(context.app_path, {"build_stack": stack})
+        app = context.api.patch(path, {"build_stack": stack})
     if app["stack"]["name"] != app["build_stack"]["name"]:
         output.line(f"You will need to redeploy {output.app_name(context.app)} for the change to take effect.")
         push = output.paint("git push pogo main", "magenta")

@@ -29,6 +29,7 @@ MAX_PAYLOAD = 64 * 1024
 RECORD = 16_384
 # U+FFFF: the official CLI makes the shell end the output with it and `heroku-command-exit-status: N`.
 EXIT_MARKER = b"\xef\xbf\xbf"
+_WHOLE_MARKER = EXIT_MARKER + b" heroku-command-exit-status: "
 _MARKER_ROOM = 64
 # End of transmission: how the official CLI ends input that is no terminal's.
 EOT = b"\x04"
@@ -127,23 +128,24 @@ class Decoder:
 def cut_records(output: bytes, *, flush: bool = False) -> tuple[list[bytes], bytes]:
     """Output of the raw protocol as TLS records to send now, and the rest to hold for what follows.
 
-    The official CLI looks at each record by itself, so no record ends inside a character or inside
-    the exit marker's line. With `flush` nothing is held.
+    The official CLI looks at each record by itself, so none ends inside a character or inside the
+    exit marker's line; and it hides a marker only at the beginning of a line, so that begins a record.
+    With `flush` nothing is held.
     """
     hold = len(output) if flush else min(_begun_character(output), _begun_marker(output))
     records = []
     start = 0
-    while hold - start > RECORD:
-        window = output[start : start + RECORD + 1]
-        size = min(_begun_marker(window[:RECORD]), RECORD)
-        if size == RECORD:
-            size = character_boundary(window, RECORD)
-        # A marker that begins the window cannot be met by cutting before it.
-        size = size or RECORD
-        records.append(output[start : start + size])
-        start += size
-    if start < hold:
-        records.append(output[start:hold])
+    while start < hold:
+        stop = min(start + RECORD, hold)
+        marker = output.find(_WHOLE_MARKER, start + 1, stop)
+        if marker > 0:
+            stop = marker
+        elif stop < hold:
+            # A marker that this record would tear is left to the next one, unless it begins this one.
+            begun = start + _begun_marker(output[start:stop])
+            stop = character_boundary(output, stop) if begun in (start, stop) else begun
+        records.append(output[start:stop])
+        start = stop
     return records, output[hold:]
 
 

@@ -7,6 +7,7 @@ import random
 import re
 import socket
 import ssl
+import subprocess
 import time
 import uuid
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ import pytest
 from edge_installation import Edge, WebSocket, fetch, handshake, request, wait_until
 
 from pogo.router import Backend, Refusal, Routes, Server
-from pogo.router.config import Files, backend_name
+from pogo.router.config import Files, backend_name, render, write
 from pogo.router.haproxy import HaproxyRouter, parse_map, parse_servers
 from pogo.router.plan import Real, RealServer
 from pogo.rules.router_log import code, heroku_line
@@ -341,3 +342,20 @@ def test_the_platforms_own_hosts_lead_to_pogod(edge: Edge) -> None:
         assert edge.get("localhost", path).status == 404
     assert edge.get("localhost", "/internals").status == 200
     server.close()
+
+
+@pytest.mark.parametrize("as_root", [True, False])
+def test_haproxy_accepts_the_configuration_of_a_public_installation(edge: Edge, as_root: bool) -> None:
+    settings = edge.settings.model_copy(update={"domain": "apps.example.com", "bind": "::1", "max_apps": 4000})
+    text = render(settings, as_root=as_root)
+    assert "-m str api.apps.example.com git.apps.example.com dashboard.apps.example.com\n" in text
+    checked = edge.directory / "checked.cfg"
+    checked.write_text(text)
+    done = subprocess.run(["haproxy", "-c", "-f", str(checked)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "Configuration file is valid\n"), done.stderr
+
+
+def test_writing_the_configuration_again_changes_nothing(edge: Edge) -> None:
+    assert not write(edge.settings)
+    edge.paths.config.write_text("broken")
+    assert write(edge.settings)

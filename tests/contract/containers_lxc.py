@@ -59,12 +59,12 @@ class AgentProcess:
         self.log = state / "agent.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def _command(self, action: str) -> list[str]:
+    def command(self, action: str) -> list[str]:
         return [sys.executable, "-c", "from pogo.agent.server import main; main()", action]
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self._command("serve"), env=self.environ, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command("serve"), env=self.environ, stdout=log, stderr=log)
         deadline = time.monotonic() + 20
         while not self._listens():
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -87,7 +87,7 @@ class AgentProcess:
             self.process.wait(10)
 
     def cleanup(self) -> None:
-        subprocess.run(self._command("cleanup"), env=self.environ, check=True, timeout=60)
+        subprocess.run(self.command("cleanup"), env=self.environ, check=True, timeout=60)
 
 
 def leftovers(installation: Installation) -> list[str]:

@@ -17,6 +17,7 @@ from pogo.errors import PogoError
 
 DEFAULT_CONFIG = "/etc/pogo/pogo.conf"
 UIDS_PER_APP = 65536
+LONGEST_STATE = 107 - len("/run/c/.new-") - 40 - len("/sock")
 
 
 class BadConfiguration(PogoError):
@@ -101,6 +102,8 @@ def load(environ: Mapping[str, str]) -> Installation:
     user = values.get("POGO_USER", "pogo")
     if not state.is_absolute():
         raise BadConfiguration(f"POGO_STATE_DIR has to be an absolute path, not {str(state)!r}.")
+    if len(str(state)) > LONGEST_STATE:
+        raise BadConfiguration(f"POGO_STATE_DIR is longer than {LONGEST_STATE} characters; socket paths would not fit.")
     try:
         account = pwd.getpwnam(user)
     except KeyError:

@@ -36,7 +36,7 @@ class Spool:
 
     def append(self, at: float, data: bytes) -> None:
         """Adds a record; drops the oldest where more than `limit` bytes were not collected."""
-        lines = data.count(b"\n") + (not data.endswith(b"\n"))
+        lines = _count(data)
         record = _RECORD.pack(at, self.unwritten, len(data)) + data
         try:
             if os.pwrite(self.fd, record, _START + self.end) < len(record):
@@ -66,10 +66,11 @@ class Spool:
         """Frees everything before `offset`, which a reader has been given."""
         if not self.first < offset <= self.end:
             return
-        lines = self.lines
-        while self.marks and self.marks[0][0] < offset:
-            lines = self.marks.popleft()[1]
-        self.marks.appendleft((offset, lines))
+        start, lines = self.marks[0]
+        while self.marks and self.marks[0][0] <= offset:
+            start, lines = self.marks.popleft()
+        between = read(self.fd, start, offset - start) if offset > start else ()
+        self.marks.appendleft((offset, lines + sum(_count(data) for after, _, _, data in between if after <= offset)))
         self.dropped = 0
         self._free(offset)
         self._write_header()
@@ -85,6 +86,10 @@ class Spool:
 
     def _write_header(self) -> None:
         os.pwrite(self.fd, _HEADER.pack(self.first, self.end, self.dropped), 0)
+
+
+def _count(data: bytes) -> int:
+    return data.count(b"\n") + (not data.endswith(b"\n"))
 
 
 def read(fd: int, offset: int, size: int = 256 << 10) -> Iterator[tuple[int, float, int, bytes]]:

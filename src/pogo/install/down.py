@@ -61,4 +61,12 @@ def _purge(here: Installation) -> None:
     default = settings.state_dir == parts.DEFAULT_STATE
     if default and here.config.parent.name == "pogo" and not any(here.config.parent.iterdir()):
         here.config.parent.rmdir()
+    # The environment, from which this runs, last: a purge that is interrupted can then be called again.
+    for place in settings.state_dir.iterdir():
+        if place.name in ("envs", "env"):
+            continue
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink()
     shutil.rmtree(settings.state_dir)

@@ -1,0 +1,184 @@
+"""The operator's side: bin/up again, interrupted, beside another one; programs killed; bin/down."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from installation import CHECKOUT, Installation, reserve
+
+from pogo.install import processes
+from pogo.settings import Settings
+
+SERVICES = ("agent", "pogod", "router")
+
+
+def eventually(condition: Callable[[], object], seconds: float = 30) -> float:
+    """Seconds until it was true."""
+    began = time.monotonic()
+    while not condition():
+        assert time.monotonic() - began < seconds, "waited in vain"
+        time.sleep(0.05)
+    return time.monotonic() - began
+
+
+def answers(platform: Installation) -> bool:
+    try:
+        return platform.get("hello").status == 200
+    except OSError:
+        return False
+
+
+def web_dynos(platform: Installation) -> set[str]:
+    """The host's processes of the dynos of all apps."""
+    return {line for line in platform.pogo("ps", "-a", "hello").splitlines() if line.startswith("web.")}
+
+
+def traces(platform: Installation) -> list[str]:
+    """What of an installation is left on this machine."""
+    tag = Settings(state_dir=platform.state).tag
+    found = [f"process {pid}" for pid in processes.pids() if str(platform.state) in " ".join(processes.command(pid))]
+    found += [row for row in Path("/proc/mounts").read_text().splitlines() if str(platform.state) in row]
+    found += [row for row in Path("/proc/net/dev").read_text().splitlines() if tag in row]
+    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+    found += [row for row in tables.splitlines() if tag in row]
+    loops = subprocess.run(["losetup", "--all"], capture_output=True, text=True, check=True).stdout
+    found += [row for row in loops.splitlines() if str(platform.state) in row]
+    groups = subprocess.run(
+        ["find", "/sys/fs/cgroup", "-name", f"*{tag}*"], capture_output=True, text=True, check=False
+    )
+    return found + groups.stdout.splitlines()
+
+
+def test_a_second_run_takes_seconds_and_touches_nothing(platform: Installation) -> None:
+    eventually(lambda: answers(platform))
+    before = [platform.pid(name) for name in SERVICES]
+    started = re.sub(r"\(.*", "", platform.pogo("ps", "-a", "hello"))
+    began = time.monotonic()
+    said = platform.up()
+    assert time.monotonic() - began < 15
+    assert "up to date" in said
+    assert "password" not in said
+    assert [platform.pid(name) for name in SERVICES] == before
+    assert re.sub(r"\(.*", "", platform.pogo("ps", "-a", "hello")) == started
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_killed_program_is_back_and_the_app_answers(platform: Installation, name: str) -> None:
+    time.sleep(1.1)  # runit: one start a second
+    old = platform.pid(name)
+    platform.kill(name)
+    assert eventually(lambda: platform.pid(name) not in (0, old)) < 2
+    eventually(lambda: answers(platform))
+
+
+def test_the_caller_is_logged_in_and_only_he_can_read_his_token(platform: Installation) -> None:
+    assert "admin@localhost" in platform.pogo("whoami")
+    file = platform.home / ".config" / "pogo" / "config.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_nothing_secret_is_readable_by_others(platform: Installation) -> None:
+    command = ["find", str(platform.state / "keys"), str(platform.state / "tls"), str(platform.state / "haproxy"),
+               str(platform.state / "db"), "-type", "f", "-perm", "/o=r"]  # fmt: skip
+    public = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    reachable = [path for path in public if "/tls/" in path or "/haproxy/" in path]
+    assert {Path(path).name for path in reachable if not path.endswith((".html", ".http", ".map", ".cfg"))} == {
+        "ca.pem",
+        "server.pem",
+        "crt-list.txt",
+    }
+    assert (platform.state / "db").stat().st_mode & 0o007 == 0
+
+
+def test_down_is_like_switching_the_machine_off(platform: Installation) -> None:
+    eventually(lambda: answers(platform))
+    platform.down()
+    assert traces(platform) == []
+    platform.up()
+    eventually(lambda: answers(platform))
+
+
+def test_a_port_in_use_is_named_before_anything_is_changed(platform: Installation) -> None:
+    second = reserve()
+    try:
+        done = second.call("bin/up", cwd=CHECKOUT, env={**second.settings, "POGO_HTTP_PORT": str(platform.http_port)})
+        assert done.returncode == 1
+        assert f"Port {platform.http_port} on 127.0.0.1 is in use by /usr/sbin/haproxy" in done.stdout
+        assert "POGO_HTTP_PORT=" in done.stdout
+        assert not (second.state / "keys").exists()
+    finally:
+        second.down("--purge", "--yes")
+        second.remove()
+
+
+# Words of bin/up's output after which it is killed, with all that it has started but the platform itself.
+INTERRUPTIONS = (
+    "Pogoapp in",
+    "Python environment",
+    "Users, keys, names",
+    "database",
+    "starting agent",
+    "starting pogod",
+    "starting router",
+    "started",
+    "Building",
+    "Installing dependencies",
+    "Launching",
+    "waiting for its answer",
+)
+
+
+def up_until(platform: Installation, word: str, number: signal.Signals) -> None:
+    """Start bin/up and send its process group a signal when it has printed `word`."""
+    process = subprocess.Popen(
+        ["bin/up"],
+        cwd=CHECKOUT,
+        env={**platform.environment, **platform.settings},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    with process.stdout as output:
+        for line in output:
+            if word in line:
+                break
+        os.killpg(process.pid, number)
+    process.wait(60)
+
+
+@pytest.fixture
+def second(platform: Installation) -> Iterator[Installation]:
+    second = reserve()
+    yield second
+    if second.place.exists():
+        second.remove()
+
+
+@pytest.mark.timeout(900)
+def test_interrupted_anywhere_it_completes_beside_another_and_leaves_nothing(
+    platform: Installation, second: Installation
+) -> None:
+    for turn, word in enumerate(INTERRUPTIONS):
+        up_until(second, word, signal.SIGKILL if turn % 3 else signal.SIGINT)
+    said = second.up()
+    assert re.search(r"password \S{20}", said), "the password was not shown yet"
+    eventually(lambda: answers(second))
+    assert answers(platform)
+    assert second.pogo("apps").split() == ["===", "admin@localhost", "Apps", "hello"]
+    for secret in ("secrets.key", "url.key"):
+        assert (second.state / "keys" / secret).stat().st_mode & 0o777 == 0o600
+    assert "password" not in second.up()
+    second.down("--purge", "--yes")
+    assert not second.state.exists()
+    assert traces(second) == []
+    assert answers(platform)

@@ -59,7 +59,10 @@ class Edge:
         self.directory = Path(tempfile.mkdtemp(prefix="pogo-edge-"))
         self.directory.chmod(0o755)
         self.settings = Settings(
+            _env_file=None,
             state_dir=self.directory,
+            domain="localhost",
+            bind="127.0.0.1",
             http_port=free_port(),
             https_port=free_port(),
             user="root",

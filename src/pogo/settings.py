@@ -16,6 +16,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CONFIG_FILE = os.environ.get("POGO_CONFIG", "/etc/pogo/pogo.conf")
 
+STACK_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
+CLIENT_CERTIFICATES = dict.fromkeys(("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "PIP_CERT"), STACK_CERTIFICATES)
+
 
 class Settings(BaseSettings):
     """One installation. Everything it owns lies under `state_dir`; ports, addresses and uids are its own."""
@@ -120,11 +123,14 @@ class Settings(BaseSettings):
         return self.state_dir / "git"
 
     def build_environment(self) -> dict[str, str]:
-        """The operator's environment of all builds (`<state>/build.env`, lines KEY=VALUE): registries, proxies."""
+        """The operator's environment of all builds (`<state>/build.env`, lines KEY=VALUE): registries, proxies.
+
+        Package clients that bring certificates of their own are shown the stack's, which has the operator's.
+        """
         file = self.state_dir / "build.env"
         lines = file.read_text().splitlines() if file.exists() else []
         pairs = (line.partition("=") for line in lines if "=" in line and not line.startswith("#"))
-        return {key.strip(): value.strip() for key, _, value in pairs}
+        return {**CLIENT_CERTIFICATES, **{key.strip(): value.strip() for key, _, value in pairs}}
 
     def app_url(self, name: str) -> str:
         """Where the app is seen; plain HTTP on a local installation, whose CA no browser knows."""

@@ -99,8 +99,8 @@ class Builds:
             transcripts.append(build.id, build_inputs.rejected(full.message))
             await self.platform.call(builds.fail_build, build, full.message)
         transcripts.finish(build.id)
+        self.platform.hints.wake("releases", "dynos")
         await self._clear(build)
-        self.platform.hints.wake("releases", "dynos", "router", "built")
 
     async def _build(self, build: Build) -> None:
         """Compile, pack, store, release. Every step finds what an earlier daemon did already."""
@@ -150,7 +150,7 @@ class Builds:
         await insist(lambda: self._read(build, id))
         end = await insist(lambda: self._exit(id))
         if end.status == build_inputs.FAULT_OF_APP and not end.oom:
-            raise BuildFailed("The builder refused it; see the build output.", said=True)
+            raise BuildFailed("the app cannot be built; the reason is in the build's output", said=True)
         if end.status == -1:
             raise MachineLost
         if end.status != 0:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import shutil
 import subprocess
-import tarfile
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -71,15 +70,14 @@ def install(entry: Mapping[str, Any], directory: Path) -> None:
         request = urllib.request.Request(url, headers={"User-Agent": _BRIEF["User-Agent"]})  # noqa: S310
         with urllib.request.urlopen(request, timeout=_TIMEOUT) as answer, file.open("wb") as out:  # noqa: S310
             shutil.copyfileobj(answer, out, 1 << 20)
-    except urllib.error.URLError as error:
+    except OSError as error:
         raise BuildFailed(f"{url} cannot be fetched: {error}") from error
     if not verify(file, entry["dist"].get("integrity", "")):
         raise BuildFailed(f"{url} does not have the checksum that the registry states; it is not used.")
-    try:
-        command = ["tar", "-xzf", str(file), "-C", str(partial), "--strip-components=1", "--no-same-owner"]
-        subprocess.run(command, check=True, capture_output=True)
-    except (subprocess.CalledProcessError, tarfile.TarError) as error:
-        raise BuildFailed(f"{url} cannot be unpacked: {error}") from error
+    command = ["tar", "-xzf", str(file), "-C", str(partial), "--strip-components=1", "--no-same-owner"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise BuildFailed(f"{url} cannot be unpacked: {done.stderr.strip()[-300:]}")
     file.unlink()
     shutil.rmtree(directory, ignore_errors=True)
     partial.rename(directory)

@@ -176,7 +176,7 @@ def _by_uv(layout: Layout, version: str, env: Mapping[str, str]) -> None:
         "UV_CACHE_DIR": str(layout.cache_dir / "pogo-python/uv-cache"),
         "UV_LINK_MODE": "copy",
         "UV_NO_PROGRESS": "1",
-        "UV_NATIVE_TLS": "1",
+        "UV_SYSTEM_CERTS": "1",
         **({"UV_DEFAULT_INDEX": env["PIP_INDEX_URL"]} if env.get("PIP_INDEX_URL") else {}),
         **({"UV_INDEX": env["PIP_EXTRA_INDEX_URL"]} if env.get("PIP_EXTRA_INDEX_URL") else {}),
     }

@@ -94,8 +94,11 @@ class Dynos:
         container = observed.get(dyno.container or "")
         if container is None or container.exit is not None:
             return
-        if dyno.state == "starting" and dyno.type == "web" and dyno.kind == "formation" and dyno.id in app.port:
-            self.boots.probe(dyno.id, container.address, app.port[dyno.id])
+        if dyno.state == "starting" and dyno.id not in app.address and not self.boots.under_way(container.id):
+            await self._change(dyno, address=container.address)  # its daemon was killed before it could
+        # The address is recorded when the start is done: before that, nobody or a former owner answers there.
+        if dyno.state == "starting" and dyno.type == "web" and dyno.kind == "formation" and dyno.id in app.address:
+            self.boots.probe(dyno.id, app.address[dyno.id], app.port[dyno.id])
         if dyno.state == "stopping" and container.id not in self._told_to_stop:
             left = (dyno.stop_by - utcnow()).total_seconds() if dyno.stop_by else 0
             await self._signal(container.id, max(0.0, left))

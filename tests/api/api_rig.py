@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -48,8 +49,8 @@ class Client:
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> httpx2.Response:
         if self.token:
             headers.setdefault("Authorization", f"Bearer {self.token}")
-        sent: dict[str, Any] = {} if body is None else {"json": body}
-        response: Any = self.http.request(method, path, headers=headers, **sent)
+        content = None if body is None else json.dumps(body)
+        response: Any = self.http.request(method, path, headers=headers, content=content)
         if response.status_code < 300:
             self.schema.check(method, path, response)
         elif response.status_code >= 400:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import uvicorn
 from api_rig import Client, People, RecordedHints, deploy
 from argon2 import PasswordHasher
 from heroku_schema import HerokuSchema, load
@@ -67,10 +70,33 @@ def heroku_schema() -> HerokuSchema:
     return load()
 
 
-@pytest.fixture
-def http(platform: Platform) -> Iterator[TestClient]:
-    with TestClient(create_app(platform), base_url="http://localhost:8080") as client:
+@pytest.fixture(scope="session")
+def server() -> Iterator[TestClient]:
+    """One application for all tests, since making it takes longer than most of them; see `http`."""
+    nothing: Any = None
+    with TestClient(create_app(nothing), base_url="http://localhost:8080") as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def live(server: TestClient) -> Iterator[int]:
+    """Port of a real HTTP server with the same application, for streams that have no end."""
+    config = uvicorn.Config(server.app, port=0, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
+    listener = config.bind_socket()
+    running = uvicorn.Server(config)
+    thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})
+    thread.start()
+    yield listener.getsockname()[1]
+    running.should_exit = True
+    thread.join(10)
+    listener.close()
+
+
+@pytest.fixture
+def http(server: TestClient, platform: Platform) -> TestClient:
+    application: Any = server.app
+    application.state.platform = platform
+    return server
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from api_rig import Client, People, RecordedHints
 
 from pogo.model import App, Release
@@ -49,21 +48,21 @@ def test_lists_show_what_one_may_use(everyone: People, app: App, release: Releas
     assert "extended" in everyone.ann.get("/apps/shop?extended=true").json()
 
 
-@pytest.mark.parametrize(
-    ("body", "status", "text"),
-    [
-        ({"name": 5}, 422, "Invalid request: `name` must be a string"),
-        ({"name": "No"}, 422, "must start with a letter"),
-        ({"name": "shop"}, 422, "Name shop is already taken"),
-        ({"stack": "cedar"}, 422, "No such stack"),
-        ({"region": "mars"}, 422, "Region mars is not available"),
-        ([], 422, "the body must be an object"),
-    ],
-)
-def test_bad_apps(ann: Client, body: object, status: int, text: str) -> None:
-    answer = ann.post("/apps", body)
-    assert (answer.status_code, answer.json()["id"]) == (status, "invalid_params")
-    assert text in answer.json()["message"]
+BAD_APPS: list[tuple[object, int, str]] = [
+    ({"name": 5}, 422, "Invalid request: `name` must be a string"),
+    ({"name": "No"}, 422, "must start with a letter"),
+    ({"name": "shop"}, 422, "Name shop is already taken"),
+    ({"stack": "cedar"}, 422, "No such stack"),
+    ({"region": "mars"}, 422, "Region mars is not available"),
+    ([], 422, "the body must be an object"),
+]
+
+
+def test_bad_apps(ann: Client) -> None:
+    for body, status, text in BAD_APPS:
+        answer = ann.post("/apps", body)
+        assert (answer.status_code, answer.json()["id"]) == (status, "invalid_params")
+        assert text in answer.json()["message"]
 
 
 def test_only_the_owner_renames_and_destroys(everyone: People, app: App) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import PydanticCustomError
 
 LARGEST = 2 << 20
+_HALF_PAIR = re.compile(rb"\\u[dD][89a-fA-F]")
 
 _TYPES = {
     "string": "a string",
@@ -26,6 +29,25 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
+class _JsonRequest(Request):
+    async def body(self) -> bytes:
+        if not hasattr(self, "_whole"):
+            whole = bytearray()
+            async for chunk in self.stream():
+                whole += chunk
+                if len(whole) > LARGEST:
+                    raise HTTPException(413, f"The body of the request is larger than {LARGEST >> 20} MB.")
+            self._whole = bytes(whole)
+        return self._whole
+
+    async def json(self) -> Any:
+        """JSON as Unicode text: an escaped half of a surrogate pair can be neither stored nor sent again."""
+        value = await super().json()
+        if _HALF_PAIR.search(await self.body()):
+            json.dumps(value, ensure_ascii=False).encode()
+        return value
+
+
 class _JsonRoute(APIRoute):
     """Takes a body for JSON whatever its Content-Type says: clients in the wild send none, or curl's default."""
 
@@ -35,14 +57,14 @@ class _JsonRoute(APIRoute):
         async def handle_json(request: Request) -> Response:
             others = [pair for pair in request.scope["headers"] if pair[0] != b"content-type"]
             scope = dict(request.scope, headers=[*others, (b"content-type", b"application/json")])
-            return await handle(Request(scope, request.receive))
+            return await handle(_JsonRequest(scope, request.receive))
 
         return handle_json
 
 
 def resource_router() -> APIRouter:
     """A router for endpoints that take and give JSON."""
-    return APIRouter(route_class=_JsonRoute, max_body_size=LARGEST)
+    return APIRouter(route_class=_JsonRoute)
 
 
 def explain(errors: Sequence[Mapping[str, Any]]) -> str:

@@ -28,7 +28,7 @@ async def open_source(platform: Platform, url: str, *, private: bool) -> AsyncIt
     name = _own_upload(platform, url)
     if name is not None:
         return await _stored(platform, f"uploads/{name}")
-    if urlsplit(url).scheme not in ("http", "https"):
+    if not url.lower().startswith(("http://", "https://")):
         raise InvalidParams("Invalid request: `source_blob.url` must be an http or https URL")
     return _fetched(url, private=private)
 
@@ -81,11 +81,11 @@ async def _fetched(url: str, *, private: bool) -> AsyncIterator[bytes]:
 
 async def _check_public(url: str) -> None:
     """Refuse addresses that only this machine or its network can reach: users must not look around there."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
     except (OSError, ValueError, UnicodeError) as failure:
-        raise InvalidParams(f"The source cannot be fetched: {parts.hostname} is not found ({failure}).") from failure
+        raise InvalidParams(f"The source cannot be fetched: its server is not found ({failure}).") from failure
     for *_, address in found:
         if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
             raise InvalidParams(f"The source cannot be fetched: {parts.hostname} is not a public server.")

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator, Iterator
 from typing import BinaryIO, TypeVar
 
+from pogo.disk import full_disk_is_an_error
 from pogo.errors import InvalidParams
 
 T = TypeVar("T")
@@ -43,13 +44,15 @@ async def with_heartbeat(items: AsyncIterator[T], seconds: float) -> AsyncIterat
 async def spool(chunks: AsyncIterator[bytes], file: BinaryIO, largest: int) -> str:
     """Write to a file what comes from the network, at constant memory. Returns its SHA-256 in hex.
 
-    Raises InvalidParams when there are more than `largest` bytes.
+    Raises InvalidParams when there are more than `largest` bytes, StorageFull.
     """
     digest, size, buffer = hashlib.sha256(), 0, bytearray()
 
     def flush() -> None:
         digest.update(buffer)
-        file.write(buffer)
+        with full_disk_is_an_error():
+            file.write(buffer)
+            file.flush()
         buffer.clear()
 
     async for chunk in chunks:

@@ -38,16 +38,13 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Stack:
-    """name: as users see it. release: Debian's code name. heroku: what buildpacks read in STACK."""
+    """name: as users see it. release: Debian's code name."""
 
     name: str
     release: str
-    heroku: str
 
 
-STACKS = {
-    stack.name: stack for stack in (Stack("pogo-13", "trixie", "heroku-24"), Stack("pogo-12", "bookworm", "heroku-22"))
-}
+STACKS = {stack.name: stack for stack in (Stack("pogo-13", "trixie"), Stack("pogo-12", "bookworm"))}
 
 _PHASES = (
     ("running apt-get update", "reading package lists"),
@@ -289,7 +286,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         if options.verb == "missing":
-            print("\n".join(missing(options.state)))
+            for name in missing(options.state):
+                print(name)
         elif options.verb == "current":
             print(current(find(options.name).name, options.state) or "")
         else:

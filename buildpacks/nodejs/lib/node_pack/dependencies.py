@@ -77,11 +77,8 @@ def install(build_dir: Path, cache: Path, wanted_key: str | None, env: Mapping[s
 
 
 def prune(build_dir: Path, manifest: Mapping[str, Any], env: Mapping[str, str]) -> None:
-    """Remove development dependencies, unless the app wants them (NPM_CONFIG_PRODUCTION=false, as on Heroku)."""
+    """Remove development dependencies, which only the build needed. Raises BuildFailed."""
     if not manifest.get("devDependencies") or not (build_dir / "node_modules").is_dir():
-        return
-    if env.get("NPM_CONFIG_PRODUCTION") == "false" or env.get("NODE_ENV", "production") != "production":
-        topic("Keeping devDependencies, as NPM_CONFIG_PRODUCTION or NODE_ENV says")
         return
     topic("Pruning devDependencies")
     if run(["npm", "prune", "--omit=dev", "--ignore-scripts"], build_dir, env):

@@ -31,6 +31,7 @@ def run(build_dir: Path, cache_dir: Path, env_dir: Path) -> int:
 def _compile(build_dir: Path, cache: Path, env_dir: Path) -> None:
     manifest = _manifest(build_dir)
     env = {**os.environ, **config_vars(env_dir)}
+    keep_dev = env.pop("NPM_CONFIG_PRODUCTION", "") == "false" or env.get("NODE_ENV", "production") != "production"
     versions = runtime.choose(manifest.get("engines") or {}, cache / "runtime", env)
     home = build_dir / ".heroku/node"
     if home.exists():
@@ -52,7 +53,10 @@ def _compile(build_dir: Path, cache: Path, env_dir: Path) -> None:
         runtime.headers(cache / "runtime", versions[0], work / "headers")
         dependencies.install(build_dir, cache, modules_key, env)
     _script(manifest, ("heroku-postbuild", "build"), build_dir, env)
-    dependencies.prune(build_dir, manifest, env)
+    if keep_dev:
+        topic("Keeping devDependencies, as NPM_CONFIG_PRODUCTION or NODE_ENV says")
+    else:
+        dependencies.prune(build_dir, manifest, env)
     _script(manifest, ("heroku-cleanup",), build_dir, env)
     shutil.rmtree(work)
     profile = build_dir / ".profile.d/nodejs.sh"

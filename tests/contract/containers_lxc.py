@@ -102,6 +102,12 @@ def leftovers(installation: Installation) -> list[str]:
     return found
 
 
+def loops(directory: Path) -> int:
+    """How many loop devices show a file of this directory."""
+    listed = subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=True).stdout
+    return listed.count(f"{directory}/")
+
+
 @contextmanager
 def agent_installation() -> Iterator[AgentProcess]:
     """An installation with a running agent and its own copy of a stack image, named STACK."""

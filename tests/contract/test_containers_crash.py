@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from containers_lxc import STACK, AgentProcess, agent_installation, leftovers, missing
+from containers_lxc import STACK, AgentProcess, agent_installation, leftovers, loops, missing
 from containers_rig import Rig, image
 
 from pogo.agent import cgroups, records, spool, syscalls
@@ -146,11 +146,6 @@ def test_cleanup_works_when_everybody_is_dead(agent: AgentProcess, tmp_path: Pat
     assert not agent.installation.scratch.exists()
     assert not loops(tmp_path)
     agent.cleanup()
-
-
-def loops(directory: Path) -> list[str]:
-    listed = subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=True).stdout
-    return [line for line in listed.splitlines() if f"{directory}/" in line]
 
 
 def test_restart_of_the_machine_is_survived(agent: AgentProcess) -> None:

@@ -138,7 +138,6 @@ class Agent:
     def _accept(self, listener: socket.socket) -> None:
         connection, _ = listener.accept()
         if not is_allowed(connection, self.installation):
-            answer(connection, {"error": "Only the user of the installation may call pogo-agent."})
             connection.close()
             return
         connection.setblocking(False)

@@ -77,6 +77,9 @@ def _manifest(build_dir: Path) -> dict[str, Any]:
         raise BuildFailed(f"package.json is not valid: {error}") from error
     if not isinstance(found, dict):
         raise BuildFailed("package.json is not valid: it is not a JSON object.")
+    for name in ("engines", "scripts"):
+        if not isinstance(found.get(name) or {}, dict):
+            raise BuildFailed(f"package.json is not valid: {name} is not an object.")
     return found
 
 

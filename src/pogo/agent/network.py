@@ -10,6 +10,7 @@ import re
 import socket
 import struct
 import subprocess
+from ipaddress import IPv4Network
 from pathlib import Path
 
 from pogo.agent import syscalls
@@ -18,10 +19,11 @@ from pogo.errors import CommandFailed
 
 GATEWAY = "169.254.1.1"
 
-_REQUEST, _ACK, _CREATE, _EXCLUSIVE = 1, 4, 0x400, 0x200
-_ERROR, _NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE = 2, 16, 17, 20, 24
+_REQUEST, _ACK, _CREATE, _REPLACE, _EXCLUSIVE = 1, 4, 0x400, 0x100, 0x200
+_ERROR, _NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE, _DELROUTE = 2, 16, 17, 20, 24, 25
 _IFF_UP = 1
-_ENODEV = 19
+_ESRCH, _ENODEV = 3, 19
+_LAST_RESORT = 0x7FFF_FFFF  # metric: any other route to the same addresses comes first
 
 
 def _attribute(kind: int, data: bytes) -> bytes:
@@ -77,6 +79,12 @@ class _Rtnetlink:
         self.ask(
             f"add a route to {to or 'anywhere'}", _NEWROUTE, body + _attribute(4, struct.pack("=i", index)), _CREATE
         )
+
+    def unreachable(self, subnet: IPv4Network, kind: int, flags: int = 0) -> None:
+        """Adds (kind _NEWROUTE) or removes (_DELROUTE) the route that ends all packets to the subnet here."""
+        body = struct.pack("=BBBBBBBBI", socket.AF_INET, subnet.prefixlen, 0, 0, 254, 4, 0, 7, 0)
+        body += _attribute(1, subnet.network_address.packed) + _attribute(6, struct.pack("=I", _LAST_RESORT))
+        self.ask(f"change the route to {subnet}", kind, body, flags)
 
 
 def connect_container(interface: str, address: str) -> int:
@@ -182,14 +190,24 @@ table {table} {{
 
 
 def apply_rules(installation: Installation, resolvers: list[str]) -> None:
-    """Makes the table as it should be, in one transaction, and lets this host forward packets."""
+    """Makes the table as it should be, in one transaction, and lets this host forward packets.
+
+    Addresses that no container has lead nowhere: else packets to a dyno that is gone would leave by the
+    default route, and something out there might answer in its place.
+    """
     _nft(ruleset(installation, resolvers))
+    _Rtnetlink().unreachable(installation.subnet, _NEWROUTE, _CREATE | _REPLACE)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
 
 
 def delete_rules(installation: Installation) -> None:
     table = f"inet pogo_{installation.tag}"
     _nft(f"table {table}\ndelete table {table}\n")
+    try:
+        _Rtnetlink().unreachable(installation.subnet, _DELROUTE)
+    except OSError as error:
+        if error.errno != _ESRCH:
+            raise
 
 
 def _nft(text: str) -> None:

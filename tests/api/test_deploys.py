@@ -255,6 +255,8 @@ def test_restart_and_stop(ann: Client, app: App, release: Release, hints: Record
         assert (answer.status_code, answer.json()) == (202, {}), path
         assert retired() == changed
         assert hints.taken() == {"dynos", "router"}
+    for path in ("/dynos", "/dynos", "/dynos/web.1"):
+        assert ann.delete(f"/apps/shop{path}").status_code == 202, "restarting what restarts already is no error"
     for method, path in (
         ("DELETE", "/dynos/web.9"),
         ("DELETE", "/formations/none"),

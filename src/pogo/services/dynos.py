@@ -110,8 +110,8 @@ def retire(db: Database, app: App, why: str, *, type: str | None = None, name: s
         for dyno in session.scalars(select(Dyno).where(Dyno.app_id == app.id, Dyno.state.not_in(GONE))):
             if (name and name not in (dyno.name, dyno.id)) or (type and type != dyno.type):
                 continue
-            if dyno.kind == "formation" and dyno.retired is None:
-                if dyno.state != "down" or why == "replaced":
+            if dyno.kind == "formation":
+                if dyno.retired is None and (dyno.state != "down" or why == "replaced"):
                     dyno.retired = why
                 count += 1
             elif dyno.kind == "run" and (name or type):

@@ -18,6 +18,7 @@ CHECKOUT = Path(__file__).parents[2]
 # bin/test removes what killed runs have left, by this name and the process in `pid`.
 PLACES = "/tmp/pogo-test-"
 HIGHEST_APPS = 100
+PARTS = ("bin", "buildpacks", "deploy", "examples", "pyproject.toml", "README.md", "src", "uv.lock")
 
 
 class Answer(NamedTuple):
@@ -45,6 +46,11 @@ class Installation:
     @property
     def state(self) -> Path:
         return self.place / "s"
+
+    @property
+    def checkout(self) -> Path:
+        """What bin/up is called in: a copy, so that the run does not change when somebody edits meanwhile."""
+        return self.place / "checkout"
 
     @property
     def home(self) -> Path:
@@ -77,10 +83,10 @@ class Installation:
 
     def up(self, **settings: str) -> str:
         """bin/up; what it printed. Raises Failed."""
-        return self.run("bin/up", cwd=CHECKOUT, env={**self.settings, **settings}, timeout=900)
+        return self.run("bin/up", cwd=self.checkout, env={**self.settings, **settings}, timeout=900)
 
     def down(self, *flags: str) -> str:
-        return self.run("bin/down", *flags, cwd=CHECKOUT, env={"POGO_STATE_DIR": str(self.state)}, timeout=300)
+        return self.run("bin/down", *flags, cwd=self.checkout, env={"POGO_STATE_DIR": str(self.state)}, timeout=300)
 
     def pid(self, service: str) -> int:
         """The process of `agent`, `pogod` or `router`; 0 while it does not run."""
@@ -185,6 +191,11 @@ def reserve() -> Installation:
         http_port, https_port, rendezvous_port = _free_ports(3)
         found = Installation(place, number, http_port, https_port, rendezvous_port)
         found.home.mkdir()
+        found.checkout.mkdir()
+        for name in PARTS:
+            part = CHECKOUT / name
+            copy = shutil.copytree if part.is_dir() else shutil.copy2
+            copy(part, found.checkout / name)
         (found.home / ".gitconfig").write_text(
             "[user]\n\tname = Tester\n\temail = tester@example.com\n[init]\n\tdefaultBranch = main\n"
         )

@@ -18,15 +18,6 @@ NAME = "hello"
 ANSWER_SECONDS = 90
 
 
-def is_due(settings: Settings, apps: list[str]) -> bool:
-    """Once in the life of an installation, and only where nobody has made other apps yet."""
-    return not _mark(settings).exists() and set(apps) <= {NAME}
-
-
-def _mark(settings: Settings) -> Path:
-    return settings.state_dir / ".first-app"
-
-
 def deploy(settings: Settings, caller: Caller, program: Path, checkout: Path, apps: list[str], say: Say) -> None:
     """Push `examples/flask` as the caller would. Repeatable: after an interruption it pushes again."""
     if not (NAME in apps and status(settings) == 200):
@@ -37,7 +28,6 @@ def deploy(settings: Settings, caller: Caller, program: Path, checkout: Path, ap
             shutil.rmtree(home)
         say("waiting for its answer")
         _until_it_answers(settings)
-    _mark(settings).touch()
     say(settings.app_url(NAME))
 
 
@@ -79,12 +69,15 @@ def _until_it_answers(settings: Settings) -> None:
         time.sleep(0.1)
 
 
-def status(settings: Settings, host: str = "", path: str = "/") -> int:
+def status(settings: Settings, host: str = "", path: str = "/", token: str = "") -> int:
     """The HTTP status that the router gives for a host (default: the first app's); 0 where nothing answers."""
+    headers = {"Host": host or settings.app_host(NAME), "Accept": "application/vnd.heroku+json; version=3"}
+    if token:
+        headers["Authorization"] = f"Bearer {token}"
     address = settings.bind if settings.bind not in ("0.0.0.0", "::") else "127.0.0.1"  # noqa: S104
     connection = http.client.HTTPConnection(address, settings.http_port, timeout=10)
     try:
-        connection.request("GET", path, headers={"Host": host or settings.app_host(NAME)})
+        connection.request("GET", path, headers=headers)
         return connection.getresponse().status
     except (OSError, http.client.HTTPException):
         return 0

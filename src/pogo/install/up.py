@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pogo.agent import stack
-from pogo.errors import Unavailable
+from pogo.errors import PogoError, Unavailable
 from pogo.install import caller as callers
 from pogo.install import certificates, configuration, first_app, parts, places, ports, processes
 from pogo.install.caller import Caller
@@ -71,12 +71,25 @@ def up(checkout: Path) -> None:
     pogo = callers.link(settings, default=here.default)
     if found["token"]:
         callers.log_in(here.caller, here.program, settings, found["token"], switch=here.default)
-    if first_app.is_due(settings, found["apps"]):
-        with step("First app") as say:
-            first_app.deploy(settings, here.caller, here.program, checkout, found["apps"], say)
+    failure = _first_app(here, found["apps"])
     _stacks(here, names)
     _remove_old_environments(here)
     _welcome(here, pogo, found["password"], time.monotonic() - began)
+    if failure:
+        raise Unavailable(f"The first app could not be deployed; the next bin/up tries again.\n{failure.message}")
+    _installed(settings).touch()
+
+
+def _first_app(here: Installation, apps: list[str]) -> PogoError | None:
+    """Until it has worked once, and only where nobody has made other apps. What fails must not hide the login."""
+    if _installed(here.settings).exists() or not set(apps) <= {first_app.NAME}:
+        return None
+    try:
+        with step("First app") as say:
+            first_app.deploy(here.settings, here.caller, here.program, here.checkout, apps, say)
+    except PogoError as error:
+        return error
+    return None
 
 
 def _places(here: Installation) -> None:
@@ -128,6 +141,9 @@ def _platform(here: Installation, say: Say) -> dict[str, Any]:
     supervisor.install(services)
     if any(service.name == "pogod" for service in stale):
         supervisor.stop("pogod")  # the schema may change now
+    if not stale and _is_settled(here):
+        say("runs, up to date")
+        return {"token": None, "password": None, "apps": []}
     say("database")
     found = _database(here)
     for service in stale:
@@ -138,6 +154,25 @@ def _platform(here: Installation, say: Say) -> dict[str, Any]:
     return found
 
 
+def _is_settled(here: Installation) -> bool:
+    """Whether an earlier run came to its end and the caller's token is good: the database need not be asked then."""
+    settings = here.settings
+    token = callers.token_of(here.caller, settings.https_url(settings.api_host))
+    if not (token and _installed(settings).exists()) or _password(settings).exists():
+        return False
+    return first_app.status(settings, settings.api_host, "/account", token) == 200
+
+
+def _installed(settings: Settings) -> Path:
+    """Exists since bin/up has come to its end for the first time."""
+    return settings.state_dir / ".installed"
+
+
+def _password(settings: Settings) -> Path:
+    """The admin's first password, from before it is set until it was shown."""
+    return settings.state_dir / "keys" / "admin-password"
+
+
 def _names(services: list[Service]) -> str:
     return ", ".join(service.name for service in services)
 
@@ -145,7 +180,7 @@ def _names(services: list[Service]) -> str:
 def _database(here: Installation) -> dict[str, Any]:
     """Migrate; see to the admin and the caller's token. A new password waits in a file until it was shown."""
     settings = here.settings
-    secret = settings.state_dir / "keys" / "admin-password"
+    secret = _password(settings)
     url = settings.https_url(settings.api_host)
     wishes = {
         "admin": settings.admin_email,
@@ -207,7 +242,8 @@ def _welcome(here: Installation, pogo: Path, password: str | None, seconds: floa
     line()
     line(f"The platform runs ({seconds:.1f} s).")
     line()
-    line(f"  first app   {settings.app_url(first_app.NAME)}")
+    first = not _installed(settings).exists()
+    line(f"  {'first app' if first else 'apps     '}   {settings.app_url(first_app.NAME if first else '<app>')}")
     line(f"  API         {api}")
     line(f"  git         {settings.https_url(settings.git_host)}/<app>.git")
     line(f"  CA          {settings.state_dir}/tls/ca.pem")
@@ -219,5 +255,4 @@ def _welcome(here: Installation, pogo: Path, password: str | None, seconds: floa
     line("For the official Heroku CLI, in the shell where you use it:")
     line(f'  eval "$({command} env)"')
     line(f"Settings: {here.config}   Logs: {here.supervisor.log('pogod')}   Stop: bin/down")
-    (settings.state_dir / "keys" / "admin-password").unlink(missing_ok=True)
-    (settings.state_dir / ".installed").touch()
+    _password(settings).unlink(missing_ok=True)

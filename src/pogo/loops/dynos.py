@@ -114,6 +114,7 @@ class Dynos:
                 await self._signal(container.id, 0)
         else:
             await self._remove(container.id)
+            self.platform.hints.wake("cleanup")
 
     async def _remove(self, container: str) -> None:
         await self.platform.containers.remove(container)
@@ -244,6 +245,8 @@ class Dynos:
             self.boots.forget(dyno.id, dyno.container)
         if forget:
             await self.platform.call(dynos.forget, dyno.id)
+            if app.destroyed:
+                self.platform.hints.wake("cleanup")
         else:
             await self._change(dyno, container=None, address=None, **values)
 

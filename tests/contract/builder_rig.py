@@ -194,6 +194,21 @@ class Web:
         headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
         return int(status.split()[1]), headers, body.decode()
 
+    async def echo(self, path: str, text: str) -> str:
+        """One text message over a WebSocket and the answer to it."""
+        reader, writer = await asyncio.open_connection(self.address, 5000)
+        asked = "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: shop.localhost\r\n{asked}{key}\r\n".encode())
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 101 "), head
+        writer.write(bytes([0x81, 0x80 | len(text)]) + bytes(4) + text.encode())  # masked with zeros
+        kind, length = await reader.readexactly(2)
+        assert kind == 0x81
+        answer = (await reader.readexactly(length)).decode()
+        writer.close()
+        return answer
+
     async def stop(self) -> None:
         await self.containers.remove(self.id)
 

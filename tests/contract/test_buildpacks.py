@@ -117,6 +117,7 @@ def test_express_runs_its_build_script(run: Runner, record_property: Callable[[s
         assert set(second.result["process_types"]) == {"web", "worker"}
         web = await builder.serve(second)
         assert (await web.get("/healthz"))[2] == '{"status":"ok","dyno":"web.1"}'
+        assert await web.echo("/ws", "hello") == "web.1: hello"
         assert "// built with Node.js v24" in (await web.get("/client.js"))[2]
         await web.stop()
         status, output = await builder.run(second, "node --version && npm --version && echo $MEMORY_AVAILABLE")

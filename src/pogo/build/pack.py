@@ -55,6 +55,8 @@ def _pack_slug(tree: Path, image: Path) -> None:
     """
     if tree.is_symlink() or not (tree / "app").is_dir() or (tree / "app").is_symlink():
         raise AppFault("The build tree is gone: a buildpack removed or replaced its BUILD_DIR.")
+    if [path.name for path in tree.iterdir()] != ["app"]:
+        raise AppFault(f"A process left behind by a buildpack has put files into {tree}.")
     options = ["-comp", "zstd", "-Xcompression-level", "3", "-all-root", "-no-xattrs", "-no-exports", "-mkfs-time", "0"]
     output = ["-root-mode", "755", "-noappend", "-no-progress", "-quiet"]
     _command(["mksquashfs", str(tree), str(image), *options, *output], image.parent)

@@ -28,10 +28,10 @@ CHUNK = 1 << 16
 CHALLENGE = {"WWW-Authenticate": 'Basic realm="Pogo"'}
 WRITING = {"global", "write", "write-protected"}
 READING = WRITING | {"read", "read-protected"}
-# Headers that git http-backend reads from its environment.
+# Headers that git http-backend reads from its environment. Not the length: told it, git 2.39 copies the
+# body, and spins for ever at one cut short; not told it, receive-pack reads the pipe to its end itself.
 PASSED_ON = {
     "content-type": "CONTENT_TYPE",
-    "content-length": "CONTENT_LENGTH",
     "content-encoding": "HTTP_CONTENT_ENCODING",
     "git-protocol": "HTTP_GIT_PROTOCOL",
 }
@@ -88,8 +88,8 @@ class Bridge:
             authorization = await self.platform.call(people.whose_token, token)
         except Unauthorized:
             raise Unauthorized(
-                "The token is not valid, or has expired. git needs an API token of this platform as the password "
-                "(any user name), not your account's password. Log in again by: pogo login"
+                "The token is not valid, or has expired. Log in again by: pogo login\n"
+                "As the password git needs an API token of this platform, with any user name."
             ) from None
         needed = WRITING if service == "git-receive-pack" else READING
         if not needed.intersection(authorization.scope):
@@ -100,12 +100,13 @@ class Bridge:
         except NotFound:
             raise NotFound(
                 "app",
-                f"Couldn't find that app ({name}). List yours by: pogo apps. "
-                f"Make it by: pogo create {name}. Was it renamed? Then set its remote by: pogo git:remote -a <name>",
+                f"Couldn't find that app ({name}). List yours by: pogo apps\n"
+                f"To make it: pogo create {name}\n"
+                "If it was renamed, set the remote again: pogo git:remote -a <name>",
             ) from None
         except Forbidden as error:
             how = f"Its owner can add you by: pogo access:add {authorization.user.email}"
-            raise Forbidden(f"{error.message} {how}") from None
+            raise Forbidden(f"{error.message}\n{how}") from None
 
     async def _push(self, env: dict[str, str], app: App, user: User, receive: Receive, send: Send) -> None:
         push = self.pushes.begin(app, user)
@@ -154,7 +155,8 @@ def _password(authorization: str) -> str | None:
 def _refusal(error: PogoError) -> Response:
     """git shows plain text of an error as `remote: …`; of a 401 only when it had sent a token."""
     headers = CHALLENGE if error.status == Unauthorized.status else None
-    return PlainTextResponse(f" !     {error.message}\n", error.status, headers)
+    text = "".join(f"!     {line}\n" for line in error.message.splitlines())
+    return PlainTextResponse(text, error.status, headers)
 
 
 def _cgi(request: Request, app: App, action: str) -> dict[str, str]:

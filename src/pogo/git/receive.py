@@ -142,6 +142,7 @@ class Receiver:
     async def _done(self, request: Request, push: Push) -> Response:
         """The refs are updated: the next push may come, while this one sees its app boot."""
         self.pushes.give_turn(push)
+        await _Body(request).discard()
         return _told(self._launch(push))
 
     async def _launch(self, push: Push) -> AsyncIterator[bytes]:

@@ -44,7 +44,7 @@ async def of_build(platform: Platform, build: Build) -> AsyncIterator[bytes]:
 
 async def of_launch(platform: Platform, app: App, release: Release) -> AsyncIterator[bytes]:
     """The release phase, if there is one, and then the boot of the new web dynos."""
-    if release.status == "pending":
+    if release.slug and releases.RELEASE_TYPE in release.slug.process_types:
         yield b"\nRunning release command...\n\n"
 
         async def look() -> bytes | None:

@@ -14,7 +14,7 @@ log = structlog.get_logger("pogo.api")
 
 
 def note(me: Caller, app: App, text: str) -> None:
-    """Heroku's line of the API in the app's log: `heroku[api]: <text> by user ann@example.com`.
+    """Heroku's line of the API in the app's log: `app[api]: <text> by user ann@example.com`.
 
     The change is made already, so a log that cannot be written does not undo or fail it.
     """

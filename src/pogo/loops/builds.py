@@ -132,7 +132,9 @@ class Builds:
             )
         lines += [f"       Released v{release.version}", f"       {settings.app_url(app.name)} deployed to Pogo"]
         self.platform.transcripts.append(build.id, "".join(f"{line}\n" for line in lines).encode())
-        self._say(build, f"Build succeeded: {release.description} is v{release.version}, by user {build.user.email}")
+        for text in (release.description, f"Release v{release.version} created"):
+            self._say(build, f"{text} by user {build.user.email}")
+        self._say(build, "Build succeeded")
 
     def _say(self, build: Build, text: str) -> None:
         self.platform.say(build.app_id, "api", text, at=time.time())

@@ -80,5 +80,9 @@ class Platform:
         return await asyncio.to_thread(function, self.db, *args, **kwargs)
 
     def say(self, app_id: str, dyno: str, text: str, *, at: float) -> None:
-        """A line of the platform in the app's log: `heroku[<dyno>]: text`. at: unix time."""
-        self.logs.append(app_id, [Line(at=at, source="heroku", dyno=dyno, text=text)])
+        """A line of the platform in the app's log: `heroku[<dyno>]: text`. at: unix time.
+
+        What people did through the API is `app[api]`, as Heroku has it.
+        """
+        source = "app" if dyno == "api" else "heroku"
+        self.logs.append(app_id, [Line(at=at, source=source, dyno=dyno, text=text)])

@@ -119,6 +119,16 @@ def test_followers_hold_no_threads(ann: Client, app: App, platform: Platform, se
             assert texts(response, 1) == ["hello"]
 
 
+def test_head_of_an_endless_stream_ends(ann: Client, settings: Settings, live: int) -> None:
+    path = open_logs(ann, settings, tail=True)
+    connection = http.client.HTTPConnection("127.0.0.1", live, timeout=10)
+    for method in ("HEAD", "HEAD"):
+        connection.request(method, path)
+        response = connection.getresponse()
+        assert (response.status, response.read()) == (200, b"")
+    connection.close()
+
+
 def test_log_sessions_that_are_none(ann: Client, app: App, platform: Platform, settings: Settings) -> None:
     path = open_logs(ann, settings, tail=True)
     assert ann.http.get("/logs/wrong").status_code == 404

@@ -5,6 +5,7 @@ Plain ASGI, so that streams stay streams.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import re
@@ -30,6 +31,7 @@ class Envelope:
         exchange = _Exchange(scope, receive, send)
         try:
             await self.app(exchange.scope, exchange.receive, exchange.send)
+            await exchange.finish()
         except Exception:
             # The route, not the path: paths of log sessions are secrets.
             endpoint = getattr(exchange.scope.get("endpoint"), "__name__", "unknown")
@@ -52,12 +54,27 @@ class _Exchange:
         self.scope = dict(scope, method="GET") if self._head else scope
         self._state = self.scope.setdefault("state", {})
         self._held: Message | None = None
-        self.started = False
+        self._asked = False
+        self._begun = asyncio.Event()
+        self._ended = False
+
+    @property
+    def started(self) -> bool:
+        return self._begun.is_set()
 
     async def receive(self) -> Message:
-        if self._head and self.started:
-            return {"type": "http.disconnect"}  # ends a stream, of which HEAD wants nothing
-        return await self._receive()
+        if not self._head:
+            return await self._receive()
+        if not self._asked:
+            self._asked = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await self._begun.wait()
+        return {"type": "http.disconnect"}  # ends a stream, of which HEAD wants nothing
+
+    async def finish(self) -> None:
+        """After a HEAD whose stream was cut short."""
+        if self._head and self.started and not self._ended:
+            await self._send({"type": "http.response.body", "body": b""})
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -72,6 +89,7 @@ class _Exchange:
             if not self._head:
                 await self._send(message)
             elif not message.get("more_body"):
+                self._ended = True
                 await self._send({"type": "http.response.body", "body": b""})
         else:
             await self._send(message)
@@ -97,7 +115,7 @@ class _Exchange:
         return self.scope["method"] == "GET" and message["status"] in (200, 206) and kind == "application/json"
 
     async def _start(self, message: Message) -> None:
-        self.started = True
+        self._begun.set()
         await self._send(message)
 
     async def _start_held(self, body: Message) -> Message:

@@ -97,6 +97,8 @@ def leftovers(installation: Installation) -> list[str]:
     found += [line for line in Path("/proc/mounts").read_text().splitlines() if str(installation.state) in line]
     tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
     found += [line for line in tables.splitlines() if installation.tag in line]
+    routes = subprocess.run(["ip", "route", "show", "type", "unreachable"], capture_output=True, text=True, check=True)
+    found += [line for line in routes.stdout.splitlines() if str(installation.subnet) in line]
     loops = subprocess.run(["losetup", "-a"], capture_output=True, text=True, check=True).stdout
     found += [line for line in loops.splitlines() if str(installation.state) in line]
     return found
@@ -123,7 +125,7 @@ def agent_installation() -> Iterator[AgentProcess]:
         agent.start()
         yield agent
     finally:
-        agent.kill(signal.SIGTERM)
+        agent.kill(signal.SIGKILL)
         agent.cleanup()
         deadline = time.monotonic() + 5
         while (left := leftovers(agent.installation)) and time.monotonic() < deadline:

@@ -86,11 +86,15 @@ def test_rules_exempt_the_resolvers_only() -> None:
     assert "ip daddr 255.255.255.255 udp" in network.ruleset(found, [])
 
 
-def test_configuration_confines_the_process() -> None:
+@pytest.mark.parametrize(
+    ("unified", "own"), [(False, "lxc.cgroup.cpu.shares = 512"), (True, "lxc.cgroup2.cpu.weight = 50")]
+)
+def test_configuration_confines_the_process(unified: bool, own: str) -> None:
     text = lxc.configuration(
         id="web-1",
         base=1_000_000_000,
         cgroup="pogo-abc",
+        unified=unified,
         rootfs=Path("/srv/root"),
         netns="/proc/1/fd/9",
         seccomp=Path("/srv/seccomp"),
@@ -99,10 +103,10 @@ def test_configuration_confines_the_process() -> None:
         tty=False,
     )
     lines = text.splitlines()
-    for line in ("lxc.no_new_privs = 1", "lxc.cap.keep = none", "lxc.init.uid = 1000", "lxc.cgroup.devices.deny = a"):
+    for line in ("lxc.no_new_privs = 1", "lxc.cap.keep = none", "lxc.init.uid = 1000", own):
         assert line in lines
-    assert lines.index("lxc.cgroup.devices.deny = a") < lines.index("lxc.cgroup.devices.allow = c 1:3 rw")
-    assert "lxc.cgroup2.cpu.weight = 50" in lines
+    devices = [line for line in lines if ".devices." in line]
+    assert devices[0] == f"{own.split('.cpu', maxsplit=1)[0]}.devices.deny = a"
     assert "lxc.console.path = none" in lines
     profile = lxc.seccomp_profile()
     assert profile.startswith("2\ndenylist\n[all]\n")

@@ -66,6 +66,7 @@ def start(boot: Boot) -> Process:
             id=record.id,
             base=layout.base,
             cgroup=installation.cgroup,
+            unified=cgroups.UNIFIED,
             rootfs=installation.state / rootfs.MOUNT_POINT,
             netns=f"/proc/{os.getpid()}/fd/{netns}",
             seccomp=installation.run / "seccomp",

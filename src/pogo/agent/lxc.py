@@ -14,6 +14,7 @@ io_uring_register io_uring_setup kexec_file_load kexec_load keyctl lookup_dcooki
 move_mount nfsservctl open_by_handle_at open_tree perf_event_open pivot_root quotactl quotactl_fd reboot
 request_key setns swapoff swapon sysfs syslog umount2 uselib userfaultfd vhangup
 """
+_DEVICES = ("1:3", "1:5", "1:7", "1:8", "1:9", "5:*", "136:*")  # null zero full random urandom tty ptmx pts
 _NEW_USER_NAMESPACE = "[0,268435456,SCMP_CMP_MASKED_EQ,268435456]"
 
 
@@ -25,10 +26,22 @@ def seccomp_profile() -> str:
 
 
 def configuration(
-    *, id: str, base: int, cgroup: str, rootfs: Path, netns: str, seccomp: Path, cpu_shares: int, pids: int, tty: bool
+    *,
+    id: str,
+    base: int,
+    cgroup: str,
+    unified: bool,
+    rootfs: Path,
+    netns: str,
+    seccomp: Path,
+    cpu_shares: int,
+    pids: int,
+    tty: bool,
 ) -> str:
-    """The text of the configuration file; `cgroup` is the installation's group, `netns` a path."""
+    """The text of the configuration file; `cgroup`: the installation's group, `unified`: cgroup v2, `netns`: a path."""
     files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 10_000)
+    limit = "lxc.cgroup2" if unified else "lxc.cgroup"
+    weight = f"weight = {max(1, min(10_000, cpu_shares * 100 // 1024))}" if unified else f"shares = {cpu_shares}"
     lines = [
         f"lxc.uts.name = {id}",
         f"lxc.rootfs.path = dir:{rootfs}",
@@ -48,15 +61,10 @@ def configuration(
         f"lxc.seccomp.profile = {seccomp}",
         f"lxc.prlimit.nofile = {files}",
         "lxc.prlimit.core = 0",
-        f"lxc.cgroup.pids.max = {pids}",
-        f"lxc.cgroup.cpu.shares = {cpu_shares}",
-        "lxc.cgroup.devices.deny = a",
-        *(
-            f"lxc.cgroup.devices.allow = c {device} rw"
-            for device in ("1:3", "1:5", "1:7", "1:8", "1:9", "5:*", "136:*")
-        ),
-        f"lxc.cgroup2.pids.max = {pids}",
-        f"lxc.cgroup2.cpu.weight = {max(1, min(10_000, cpu_shares * 100 // 1024))}",
+        f"{limit}.pids.max = {pids}",
+        f"{limit}.cpu.{weight}",
+        f"{limit}.devices.deny = a",
+        *(f"{limit}.devices.allow = c {device} rw" for device in _DEVICES),
         f"lxc.cgroup.dir.container = {cgroup}/c/{id}/p",
         f"lxc.cgroup.dir.monitor = {cgroup}/m/{id}",
         f"lxc.cgroup.dir.monitor.pivot = {cgroup}/pivot",

@@ -26,7 +26,7 @@ from pogo.agent import boot as booting
 from pogo.agent import cgroups, records, spool
 from pogo.agent.boot import Boot, Process
 from pogo.agent.installation import Installation
-from pogo.agent.peers import Json, answer, is_allowed, send_once
+from pogo.agent.peers import Json, announce_end, answer, is_allowed, send_once
 from pogo.errors import ContainerError
 
 HANG_UP_SECONDS = 10
@@ -43,11 +43,8 @@ def run(boot: Boot) -> NoReturn:
     status = 1
     try:
         os.setsid()
-        signal.set_wakeup_fd(-1)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        close_others({boot.lock, boot.listener.fileno(), boot.client.fileno(), *boot.keep})
         (records.directory(boot.installation, boot.record.id) / "pid").write_text(str(os.getpid()))
         _boot_and_serve(boot)
         status = 0
@@ -70,17 +67,6 @@ def _boot_and_serve(boot: Boot) -> None:
     answer(boot.client, records.observed(boot.record, None))
     boot.client.close()
     Monitor(boot, process, kept).serve()
-
-
-def close_others(keep: set[int]) -> None:
-    """Closes every descriptor but standard streams and `keep`: the agent's sockets are not a monitor's."""
-    for fd in [int(name) for name in os.listdir("/proc/self/fd")]:
-        if fd > 2 and fd not in keep:
-            try:
-                os.close(fd)
-            except OSError as error:
-                if error.errno != errno.EBADF:
-                    raise
 
 
 @dataclass(eq=False)
@@ -334,14 +320,7 @@ class Monitor:
         self.listener.close()
         for client in self.clients:
             client.socket.close()
-        tell = {"op": "ended", "id": self.id}
-        with socket.socket(socket.AF_UNIX) as agent:
-            agent.settimeout(1)
-            try:
-                agent.connect(str(self.installation.socket))
-                agent.sendall(json.dumps(tell).encode() + b"\n")
-            except OSError:
-                pass  # only a hint: without an agent nobody waits for it
+        announce_end(self.installation, self.id)
         if not self.outputs:
             shutil.rmtree(self.installation.scratch / self.id, ignore_errors=True)
 

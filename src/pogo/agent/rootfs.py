@@ -7,6 +7,7 @@ namespace and go with it.
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from pathlib import Path
 from pogo.agent import syscalls
 from pogo.agent.installation import UIDS_PER_APP, Installation
 from pogo.agent.syscalls import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
+from pogo.errors import ContainerError
 
 APP_UID = 1000
 MOUNT_POINT = "run/root"
@@ -36,7 +38,7 @@ open(my $monitor, '+<&=', $ARGV[0]);
 syswrite($monitor, '1');
 sysread($monitor, my $go, 2) or exit(1);
 close($monitor);
-{ no warnings; exec { $command[0] } @command; }
+exec { $command[0] } @command;
 my $status = $! == 2 ? 127 : 126;
 print STDERR "$command[0]: $!\n";
 exit($status);
@@ -118,7 +120,14 @@ def assemble(installation: Installation, layout: Layout) -> None:
 
 def _image(device: str, userns: int | None, attributes: int) -> int:
     fd = syscalls.new_mount("squashfs", {"source": device, "ro": ""}, attributes)
-    syscalls.mount_setattr(fd, attributes, userns)
+    try:
+        syscalls.mount_setattr(fd, attributes, userns)
+    except OSError as error:
+        os.close(fd)
+        if error.errno != errno.EINVAL:
+            raise
+        needed = "Linux 6.2 or newer is needed (Debian 12: linux-image-amd64 of bookworm-backports)"
+        raise ContainerError(f"this kernel cannot map the owners of a squashfs image: {needed}") from error
     return fd
 
 

@@ -20,12 +20,13 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 from pogo.agent import installation as installations
 from pogo.agent import lxc, monitor, network, records, rootfs
 from pogo.agent.installation import Installation
-from pogo.agent.peers import Json, answer, is_allowed, peer_uid, send_once
+from pogo.agent.peers import Json, announce_end, answer, is_allowed, peer_uid, send_once
 from pogo.agent.requests import prepare
 from pogo.errors import ContainerError, NotFound, PogoError
 
@@ -201,7 +202,8 @@ class Agent:
         self.refresh_network()
         boot = prepare(self, request["spec"], connection.fds, connection.socket)
         self.records[boot.record.id] = boot.record
-        self.monitors[self._fork(lambda: monitor.run(boot))] = boot.record.id
+        own = {boot.lock, boot.listener.fileno(), boot.client.fileno(), *boot.keep}
+        self.monitors[self._fork(lambda: monitor.run(boot), own)] = boot.record.id
         os.close(boot.lock)
         boot.listener.close()
         for fd in boot.keep:
@@ -237,7 +239,7 @@ class Agent:
             else:
                 answer(connection.socket, {"ok": True})
 
-        self._fork(child)
+        self._fork(child, {connection.socket.fileno()})
         return None
 
     def fetch(self, connection: Connection, id: str, name: str) -> Json | None:
@@ -302,10 +304,15 @@ class Agent:
 
     # -- children
 
-    def _fork(self, child: Callable[[], object]) -> int:
+    def _fork(self, child: Callable[[], object], keep: set[int]) -> int:
+        """A child that has only standard streams and `keep` of the agent's descriptors; its pid."""
         pid = os.fork()
         if pid == 0:
             try:
+                signal.set_wakeup_fd(-1)
+                for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
+                    signal.signal(number, signal.SIG_DFL)
+                _close_all_but(keep)
                 child()
             except BaseException:
                 traceback.print_exc()
@@ -330,15 +337,21 @@ class Agent:
 
             def child() -> None:
                 records.bury(self.installation, id)
-                self._tell(id)
+                announce_end(self.installation, id)
 
-            self._fork(child)
+            self._fork(child, {lock})
         os.close(lock)
 
     def _tell(self, id: str) -> None:
         for connection in self.connections.values():
             if connection.watching:
                 send_once(connection.socket, json.dumps({"id": id}).encode() + b"\n")
+
+
+def _close_all_but(keep: set[int]) -> None:
+    """Spares the standard streams too."""
+    for before, after in pairwise([2, *sorted(keep), os.sysconf("SC_OPEN_MAX")]):
+        os.closerange(before + 1, after)
 
 
 def cleanup(installation: Installation) -> None:

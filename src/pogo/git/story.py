@@ -11,7 +11,7 @@ from pogo.services.database import Database
 from pogo.services.platform import Platform
 
 PAUSE = 1.0
-POLL = 0.2
+POLL = 0.1
 BOOT_MARGIN = 15.0
 
 

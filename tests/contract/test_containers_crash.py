@@ -68,17 +68,19 @@ def test_killed_agent_harms_nothing_and_adopts(agent: AgentProcess) -> None:
     uvloop.run(scenario())
 
 
-def test_addresses_stay_unique_after_a_restart(agent: AgentProcess) -> None:
+def test_addresses_and_loop_devices_stay_unique_after_a_restart(agent: AgentProcess, tmp_path: Path) -> None:
     async def scenario() -> None:
         rig = rig_of(agent)
+        slug = image(tmp_path, {"app/x": "x"})
         for _ in range(4):
             for _ in range(3):
-                await rig.start(("wait",))
+                await rig.start(("wait",), slug=slug)
             agent.kill(signal.SIGKILL)
             agent.start()
         seen = await rig.containers.list()
         assert len(seen) == len({item.address for item in seen}) == 12
         assert all(item.exit is None for item in seen)
+        assert loops(tmp_path) == loops(agent.installation.state) == 1
 
     uvloop.run(scenario())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 from typing import Any
@@ -10,6 +11,36 @@ from typing import Any
 from pogo.agent.installation import Installation
 
 Json = dict[str, Any]
+
+_MAX_REQUEST = 8 << 20
+_MAX_FDS = 64
+
+
+class Connection:
+    """A caller: its request so far, and the descriptors that came with it."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.socket = connection
+        self.received = b""
+        self.fds: list[int] = []
+        self.watching = False
+
+    def receive(self) -> Json | None:
+        """The request, once its line is complete. Raises ConnectionError when the caller is gone."""
+        data, fds, _, _ = socket.recv_fds(self.socket, 256 << 10, _MAX_FDS)
+        self.fds += fds
+        self.received += data
+        if not data or len(self.received) > _MAX_REQUEST:
+            raise ConnectionError
+        if not self.received.endswith(b"\n"):
+            return None
+        request: Json = json.loads(self.received)
+        return request
+
+    def close(self) -> None:
+        self.socket.close()
+        for fd in self.fds:
+            os.close(fd)
 
 
 def is_allowed(connection: socket.socket, installation: Installation) -> bool:

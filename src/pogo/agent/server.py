@@ -24,41 +24,11 @@ from itertools import pairwise
 from pathlib import Path
 
 from pogo.agent import installation as installations
-from pogo.agent import lxc, monitor, network, records, rootfs
+from pogo.agent import lxc, monitor, network, records, rootfs, syscalls
 from pogo.agent.installation import Installation
-from pogo.agent.peers import Json, announce_end, answer, is_allowed, peer_uid, send_once
+from pogo.agent.peers import Connection, Json, announce_end, answer, is_allowed, peer_uid, send_once
 from pogo.agent.requests import prepare
 from pogo.errors import ContainerError, NotFound, PogoError
-
-_MAX_REQUEST = 8 << 20
-_MAX_FDS = 64
-
-
-class Connection:
-    """A caller: its request so far, and the descriptors that came with it."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        self.socket = connection
-        self.received = b""
-        self.fds: list[int] = []
-        self.watching = False
-
-    def receive(self) -> Json | None:
-        """The request, once its line is complete. Raises ConnectionError when the caller is gone."""
-        data, fds, _, _ = socket.recv_fds(self.socket, 256 << 10, _MAX_FDS)
-        self.fds += fds
-        self.received += data
-        if not data or len(self.received) > _MAX_REQUEST:
-            raise ConnectionError
-        if not self.received.endswith(b"\n"):
-            return None
-        request: Json = json.loads(self.received)
-        return request
-
-    def close(self) -> None:
-        self.socket.close()
-        for fd in self.fds:
-            os.close(fd)
 
 
 class Agent:
@@ -67,7 +37,7 @@ class Agent:
         self.records: dict[str, records.Record] = {}
         self.exits: dict[str, Json] = {}
         self.connections: dict[int, Connection] = {}
-        self.loops: dict[tuple[int, int], str] = {}
+        self.loops = syscalls.loop_devices()
         self.resolvers: tuple[str, ...] | None = None
         self.monitors: dict[int, str] = {}
         self.next_number = int.from_bytes(os.urandom(4))

@@ -12,6 +12,7 @@ import os
 import signal
 import struct
 from collections.abc import Mapping
+from pathlib import Path
 
 CLONE_NEWNS = 0x0002_0000
 CLONE_NEWUSER = 0x1000_0000
@@ -159,6 +160,22 @@ def loop_backing(device: int) -> tuple[int, int] | None:
         return None
     fields = _LOOP_INFO64.unpack(buffer)
     return fields[0], fields[1]
+
+
+def loop_devices() -> dict[tuple[int, int], str]:
+    """The paths of all loop devices in use, by (st_dev, st_ino) of what is behind them."""
+    found = {}
+    for directory in Path("/sys/block").glob("loop*/loop"):
+        path = f"/dev/{directory.parent.name}"
+        try:
+            device = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            continue  # cleared meanwhile
+        backing = loop_backing(device)
+        os.close(device)
+        if backing is not None:
+            found[backing] = path
+    return found
 
 
 def loop_configure(image: int) -> tuple[int, str]:

@@ -197,3 +197,23 @@ class WorkTree:
 def finished(process: subprocess.Popen[bytes]) -> Done:
     output = process.communicate(timeout=120)[0].decode()
     return Done(process.returncode, re.sub(r" *(\x1b\[K)?$", "", output.replace("\r", "\n"), flags=re.M))
+
+
+def rejected(done: Done) -> bool:
+    return done.status == 1 and "(pre-receive hook declined)" in done.output
+
+
+def in_progress(platform: Installation, path: Path) -> bool:
+    """Whether a build waits for this file, which the test makes when it has seen enough."""
+    return any(str(path).encode() in t.read_bytes() for t in (platform.state / "transcripts").glob("*.txt"))
+
+
+def until(process: subprocess.Popen[bytes], words: bytes) -> bytes:
+    """Read the output of a push until these words have come."""
+    assert process.stdout
+    seen = b""
+    while words not in seen:
+        piece = os.read(process.stdout.fileno(), 4096)
+        assert piece, seen
+        seen += piece
+    return seen

@@ -1,7 +1,7 @@
 """The installation's own certificate authority and the certificate of its names.
 
-For local names no public authority signs, so bin/up makes one whose key only root can read.
-Clients are told to trust `<state>/tls/ca.pem`; nothing is added to the machine's own list.
+For local names no public authority signs, so bin/up makes one whose key only root can read, and
+which can sign for the names of the installation only: that makes it harmless to trust (see trust.py).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def ensure(settings: Settings, group: int) -> bool:
     now = datetime.now(UTC)
     authority = _load(tls / "ca.pem", tls / "ca.key")
     made = False
-    if authority is None or _runs_out(authority[0], now):
+    if authority is None or _runs_out(authority[0], now) or not _may_sign(authority[0], names(settings)):
         authority = _new_authority(settings, now)
         write(tls / "ca.key", _key_text(authority[1]), mode=0o600)
         write(tls / "ca.pem", _text(authority[0]), mode=0o644)
@@ -74,11 +74,13 @@ def _new_authority(settings: Settings, now: datetime) -> tuple[x509.Certificate,
     key = ec.generate_private_key(ec.SECP256R1())
     title = f"Pogoapp {settings.domain} {settings.tag} {now:%Y-%m-%d}"
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, title)])
+    permitted = [_subtree(one) for one in names(settings)]
     usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
     builder = (
         _builder(name, name, key, now, AUTHORITY_DAYS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(usage, critical=True)
+        .add_extension(x509.NameConstraints(permitted, None), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
     return builder.sign(key, hashes.SHA256()), key
@@ -121,6 +123,14 @@ def _general_name(name: str) -> x509.GeneralName:
         return x509.DNSName(name)
 
 
+def _subtree(name: str) -> x509.GeneralName:
+    """What a name of ours permits to sign: the domain with all below it, or one address."""
+    try:
+        return x509.IPAddress(ipaddress.ip_network(name))
+    except ValueError:
+        return x509.DNSName(name.removeprefix("*."))
+
+
 def _names_of(certificate: x509.Certificate) -> list[str]:
     found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     addresses = [str(address) for address in found.get_values_for_type(x509.IPAddress)]
@@ -141,6 +151,14 @@ def _load(certificate: Path, key: Path) -> tuple[x509.Certificate, ec.EllipticCu
 
 def _runs_out(certificate: x509.Certificate, now: datetime) -> bool:
     return certificate.not_valid_after_utc - now < timedelta(days=RENEW_DAYS)
+
+
+def _may_sign(authority: x509.Certificate, wanted: list[str]) -> bool:
+    try:
+        found = authority.extensions.get_extension_for_class(x509.NameConstraints).value
+    except x509.ExtensionNotFound:
+        return False
+    return set(found.permitted_subtrees or ()) == {_subtree(one) for one in wanted}
 
 
 def _signed(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pogo.errors import PogoError
 from pogo.install import caller as callers
-from pogo.install import parts
+from pogo.install import parts, trust
 from pogo.install.progress import line, step
 from pogo.install.up import Installation, find
 from pogo.process import run
@@ -57,6 +57,7 @@ def _purge(here: Installation) -> None:
     if here.caller.config.exists():
         callers.forget(here.caller, here.program, settings)
     callers.unlink(settings)
+    trust.withdraw(settings)
     here.config.unlink(missing_ok=True)
     default = settings.state_dir == parts.DEFAULT_STATE
     if default and here.config.parent.name == "pogo" and not any(here.config.parent.iterdir()):

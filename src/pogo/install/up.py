@@ -15,8 +15,8 @@ from typing import Any
 
 from pogo.agent import stack
 from pogo.errors import PogoError, Unavailable
+from pogo.install import build_env, certificates, configuration, first_app, parts, places, ports, processes, trust
 from pogo.install import caller as callers
-from pogo.install import certificates, configuration, first_app, parts, places, ports, processes
 from pogo.install.caller import Caller
 from pogo.install.progress import Say, line, step
 from pogo.install.supervision import Service, Supervisor, up_to_date
@@ -101,6 +101,8 @@ def _places(here: Installation) -> None:
     places.write(here.config, configuration.recorded(text, _to_record(here)), mode=0o640, group=user.pw_gid)
     places.ensure_keys(settings, user)
     certificates.ensure(settings, user.pw_gid)
+    trust.ensure(settings)
+    build_env.ensure(settings, os.environ)
     _switch(settings.state_dir / "env", here.environment)
     _switch(settings.state_dir / "buildpacks", here.environment / "buildpacks")
 

@@ -9,6 +9,7 @@ ln -sf /usr/share/zoneinfo/Etc/UTC "$root/etc/localtime"
 # The operator's certificate authorities become part of the image's bundle.
 if [ -d /usr/local/share/ca-certificates ]; then
     cp -rL /usr/local/share/ca-certificates/. "$root/usr/local/share/ca-certificates/"
+    rm -f "$root/usr/local/share/ca-certificates/pogoapp-"*  # an installation's own; the image serves several
 fi
 chroot "$root" update-ca-certificates > /dev/null
 

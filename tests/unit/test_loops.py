@@ -211,7 +211,7 @@ async def test_a_failed_build_changes_nothing(world: World) -> None:
     assert not list(world.platform.store.list("sources/"))
 
 
-@pytest.mark.parametrize(("status", "words"), [(2, "fault of the platform"), (137, "needs more than the 4096 MB")])
+@pytest.mark.parametrize(("status", "words"), [(3, "fault of the platform"), (137, "needs more than the 4096 MB")])
 async def test_a_build_that_dies_says_why(world: World, status: int, words: str) -> None:
     world.builder_status = status
     world.start()

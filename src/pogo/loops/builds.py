@@ -24,7 +24,8 @@ PERIOD = 2.0
 HEARTBEAT = builds.CLAIM.total_seconds() / 4
 ATTEMPTS = 3
 SPOOL = 64 << 20
-BUILDER = ("/usr/bin/python3", "-s", "-m", "pogo.build")
+# -P: the working directory is the app's to write; no module may come from there.
+BUILDER = ("/usr/bin/python3", "-sP", "-m", "pogo.build")
 ENVIRONMENT = {
     "PYTHONPATH": "/pogo/lib",
     "PYTHONUNBUFFERED": "1",
@@ -151,8 +152,8 @@ class Builds:
                 raise BuildFailed(text) from error
         await insist(lambda: self._read(build, id))
         end = await insist(lambda: self._exit(id))
-        if end.status == build_inputs.FAULT_OF_APP and not end.oom:
-            raise BuildFailed("the app cannot be built; the reason is in the build's output", said=True)
+        if end.status in build_inputs.EXPLAINED and not end.oom:
+            raise BuildFailed("the reason is in the build's output", said=True)
         if end.status == -1:
             raise MachineLost
         if end.status != 0:
@@ -175,20 +176,20 @@ class Builds:
 
     def _spec(self, build: Build, step: str, directory: Path) -> ContainerSpec:
         settings, store = self.platform.settings, self.platform.store
-        inputs = {}
+        stack = sizes.find_stack(build.stack)
+        document = build_inputs.build_file(
+            build_id=build.id,
+            stack=(stack.name, stack.buildpack_stack),
+            source_version=build.source_version,
+            buildpacks=build.buildpacks,
+            config=build.app.config,
+            env=settings.build_environment(),
+            slug_max_mb=settings.slug_max_mb,
+        )
+        (directory / "build.json").write_bytes(document)
+        inputs = {"build.json": directory / "build.json"}
         if step == "compile":
-            stack = sizes.find_stack(build.stack)
-            document = build_inputs.build_file(
-                build_id=build.id,
-                stack=(stack.name, stack.buildpack_stack),
-                source_version=build.source_version,
-                buildpacks=build.buildpacks,
-                config=build.app.config,
-                env=settings.build_environment(),
-                slug_max_mb=settings.slug_max_mb,
-            )
-            (directory / "build.json").write_bytes(document)
-            inputs = {"build.json": directory / "build.json", "source.tar": store.local(build.source)}
+            inputs["source.tar"] = store.local(build.source)
             try:
                 inputs["cache.tar.zst"] = store.local(_cache_key(build))
             except NotFound:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-FAULT_OF_APP = 1
+EXPLAINED = (1, 2)  # the app's fault, the platform's: the builder has said why
 
 
 def build_file(

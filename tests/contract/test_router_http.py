@@ -51,6 +51,17 @@ def test_pages(edge: Edge) -> None:
         assert not re.search(rb"H[0-9]{2}", answer.body), "the code is for the log alone"
 
 
+def test_a_wildcard_host_is_for_names_that_no_other_host_has(edge: Edge) -> None:
+    wild, exact = edge.web().server, edge.web().server
+    hosts = {"*.example.com": 1, "shop.example.com": 2}
+    edge.run(edge.router.apply(Routes(hosts, {1: Backend(1, (wild,)), 2: Backend(2, (exact,), refusal="H80")})))
+    assert edge.get("any.example.com").status == 200
+    assert edge.get("shop.example.com").status == 503
+    assert edge.get("example.com").status == 404
+    assert edge.get("a.b.example.com").status == 404
+    assert edge.get("localhost").status == 503  # the platform's own
+
+
 @pytest.mark.parametrize(("path", "expected"), [("/close", "H13"), ("/bad", "H17"), ("/half", "H18")])
 def test_a_dynos_failure_has_its_code(edge: Edge, path: str, expected: str) -> None:
     web = edge.web().server

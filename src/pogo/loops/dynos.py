@@ -245,10 +245,10 @@ class Dynos:
             self.boots.forget(dyno.id, dyno.container)
         if forget:
             await self.platform.call(dynos.forget, dyno.id)
-            if app.destroyed:
-                self.platform.hints.wake("cleanup")
         else:
             await self._change(dyno, container=None, address=None, **values)
+        if app.destroyed:
+            self.platform.hints.wake("cleanup")
 
     def _say_stopped(self, app: AppState, dyno: DynoState, status: int) -> None:
         if status == 137 and dyno.stop_by and utcnow() >= dyno.stop_by:

@@ -9,7 +9,7 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from pogo.errors import InvalidParams, Unavailable
-from pogo.model import App, Build, Collaborator, Domain, Release, User, utcnow
+from pogo.model import App, Build, Collaborator, Domain, Dyno, Release, User, utcnow
 from pogo.rules import names, sizes
 from pogo.services.database import Database
 
@@ -114,6 +114,10 @@ def destroy_app(db: Database, app: App) -> None:
             session.execute(delete(Domain).where(Domain.app_id == row.id))
             session.execute(
                 update(Build).where(Build.app_id == row.id, Build.status == "pending").values(status="failed")
+            )
+            # One-off dynos and release phases are told to stop; the formation ends with the release.
+            session.execute(
+                update(Dyno).where(Dyno.app_id == row.id, Dyno.kind != "formation").values(expires_at=utcnow())
             )
 
 

@@ -117,15 +117,17 @@ class TestRefusals:
         assert tree.push().status == 0
 
 
-def test_other_branches_are_stored_without_a_build(platform: Installation, tree: WorkTree) -> None:
+def test_another_branch_is_refused_and_says_how_to_deploy_it(platform: Installation, tree: WorkTree) -> None:
     commit = tree.commit()
     tree.git("tag", "v1")
     done = tree.push("pogo", "main:feature", "v1")
-    assert done.status == 0
-    assert "remote:  !     Pushed to non-main branch, skipping build: feature.\n" in done.output
+    assert rejected(done)
     assert "git push <remote> feature:main" in done.output
-    assert platform.at("refs/heads/feature") == platform.at("refs/tags/v1") == commit
+    assert platform.at("refs/heads/feature") == ""
     assert builds.list_builds(platform.db, platform.app) == []
+    assert tree.push("pogo", "v1").status == 0
+    assert tree.push("pogo", "main", "main:feature").status == 0
+    assert platform.at("refs/heads/feature") == platform.at("refs/tags/v1") == commit
     assert tree.push("pogo", ":feature").status == 0
 
 

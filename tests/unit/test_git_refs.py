@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pogo.rules.git_refs import NOTHING, RefUpdate, decide, moved, parse
+from pogo.rules.git_refs import NOTHING, Decision, RefUpdate, decide, moved, parse
 
 A, B, C = "a" * 40, "b" * 40, "c" * 40
 
@@ -34,17 +34,20 @@ def test_both_make_one_build_of_main() -> None:
     assert "both main and master" in decision.notes[0]
 
 
-def test_other_branches_and_tags_are_stored() -> None:
+def test_another_branch_alone_is_refused_and_beside_the_deployed_one_stored() -> None:
     decision = decide([update("refs/heads/feature"), update("refs/tags/v1")])
-    assert decision.deploy is None and not decision.refusal
-    assert decision.notes[0] == "Pushed to non-main branch, skipping build: feature."
-    assert "feature:main" in decision.notes[1]
-    assert decide([update("refs/tags/main")]).notes == []
+    assert decision.deploy is None
+    assert "only the branches main and master" in decision.refusal[0]
+    assert "feature:main" in decision.refusal[1]
+    both = decide([update("refs/heads/feature"), update("refs/heads/main")])
+    assert both.deploy and not both.refusal
+    assert both.notes == ["Only main and master are deployed; stored without a build: feature."]
+    assert decide([update("refs/tags/main")]) == Decision()
 
 
 def test_many_branches_are_not_all_named() -> None:
     decision = decide([update(f"refs/heads/b{n}") for n in range(300)])
-    assert len(decision.notes[0]) < 120 and "295 more" in decision.notes[0]
+    assert len(decision.refusal[0]) < 160 and "295 more" in decision.refusal[0]
 
 
 def test_the_deployed_branch_cannot_be_deleted() -> None:
@@ -67,6 +70,7 @@ def test_deploys_only_what_is_pushed(refs: list[tuple[str, str]]) -> None:
     decision = decide(updates)
     if decision.refusal:
         assert decision.deploy is None
-        assert any(u.deletes for u in updates)
+        deployed = [u for u in updates if u.branch in ("main", "master")]
+        assert any(u.deletes for u in deployed) or not deployed
     if decision.deploy:
         assert decision.deploy in updates and not decision.deploy.deletes

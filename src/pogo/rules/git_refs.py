@@ -49,7 +49,8 @@ def parse(lines: bytes) -> list[RefUpdate]:
 def decide(updates: Sequence[RefUpdate]) -> Decision:
     """All or nothing, as a pre-receive hook is.
 
-    Heroku: `main` and `master` are deployed; other branches and tags are stored without a build.
+    `main` and `master` are deployed. Another branch beside them, and tags, are stored without a build; a
+    push of other branches alone is refused: who pushes to an app means to deploy, so silence would mislead.
     """
     deploys = {update.branch: update for update in updates if update.branch in DEPLOY_BRANCHES}
     for branch, update in deploys.items():
@@ -67,9 +68,14 @@ def decide(updates: Sequence[RefUpdate]) -> Decision:
     others = [u.branch for u in updates if u.branch and u.branch not in DEPLOY_BRANCHES and not u.deletes]
     if others:
         names = ", ".join(others[:_NAMED]) + (f" and {len(others) - _NAMED} more" if len(others) > _NAMED else "")
-        notes.append(f"Pushed to non-main branch, skipping build: {names}.")
         if chosen is None:
-            notes.append(f"Only main and master are deployed. To deploy this one: git push <remote> {others[0]}:main")
+            return Decision(
+                refusal=[
+                    f"Nothing was deployed: only the branches main and master are, and this push has {names}.",
+                    f"To deploy it, run: git push <remote> {others[0]}:main",
+                ]
+            )
+        notes.append(f"Only main and master are deployed; stored without a build: {names}.")
     return Decision(deploy=chosen, notes=notes)
 
 

@@ -86,6 +86,15 @@ def test_the_caller_is_logged_in_and_only_he_can_read_his_token(platform: Instal
     assert file.stat().st_mode & 0o777 == 0o600
 
 
+def test_https_of_an_app_is_trusted_by_the_ca_alone(platform: Installation) -> None:
+    eventually(lambda: answers(platform))
+    port, ca = platform.https_port, str(platform.state / "tls" / "ca.pem")
+    for host in ("hello.localhost", "localhost"):
+        place = f"{host}:{port}:127.0.0.1"
+        command = ("curl", "-sS", "-o", "/dev/null", "--cacert", ca, "--resolve", place, f"https://{host}:{port}/")
+        platform.run(*command)
+
+
 def test_nothing_secret_is_readable_by_others(platform: Installation) -> None:
     command = ["find", str(platform.state / "keys"), str(platform.state / "tls"), str(platform.state / "haproxy"),
                str(platform.state / "db"), "-type", "f", "-perm", "/o=r"]  # fmt: skip

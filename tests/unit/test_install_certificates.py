@@ -88,6 +88,7 @@ def test_another_domain_gets_another_certificate(settings: Settings) -> None:
     other = Settings(state_dir=settings.state_dir, domain="apps.example.org")
     assert certificates.names(other) == ["apps.example.org", "*.apps.example.org"]
     assert certificates.ensure(other, 0)
+    assert not (settings.state_dir / "tls" / "ca-sign.pem").exists()
     shutil.rmtree(settings.state_dir / "haproxy")
     assert certificates.ensure(other, 0)
 

@@ -33,9 +33,9 @@ RENEW_DAYS = 30
 def ensure(settings: Settings, group: int) -> bool:
     """Make what is missing, damaged, short of names or about to run out. True if anything was made.
 
-    In `<state>/tls`: ca.pem (everyone), ca.key and ca-sign.pem (root), server.pem, the chain, and
-    server.key (root and `group`, who serve with it). HAProxy's copy, chain and key in one file, is
-    `<state>/haproxy/certs/default.pem`.
+    In `<state>/tls`: ca.pem (everyone), ca.key (root), server.pem, the chain, and server.key (root and
+    `group`, who serve with it). HAProxy's copies, of root alone, have certificate and key in one file:
+    `<state>/haproxy/certs/default.pem`, and for local names ca-sign.pem, with which it signs.
     """
     tls = settings.state_dir / "tls"
     now = datetime.now(UTC)
@@ -53,12 +53,15 @@ def ensure(settings: Settings, group: int) -> bool:
         write(tls / "server.key", _key_text(server[1]), mode=0o640, group=group)
         write(tls / "server.pem", _text(server[0]) + _text(authority[0]), mode=0o644)
         made = True
-    both = {
-        tls / "ca-sign.pem": _text(authority[0]) + _key_text(authority[1]),
+    copies = {
         settings.state_dir / "haproxy" / "certs" / "default.pem": (tls / "server.pem").read_text()
-        + _key_text(server[1]),
+        + _key_text(server[1])
     }
-    for file, text in both.items():
+    if settings.local:
+        copies[tls / "ca-sign.pem"] = _text(authority[0]) + _key_text(authority[1])
+    else:
+        (tls / "ca-sign.pem").unlink(missing_ok=True)
+    for file, text in copies.items():
         file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
         made = write(file, text, mode=0o600) or made
     return made
@@ -66,15 +69,14 @@ def ensure(settings: Settings, group: int) -> bool:
 
 def names(settings: Settings) -> list[str]:
     """The names that the server's certificate is for, addresses last."""
-    found = [settings.domain, f"*.{settings.domain}"]
-    return [*found, "127.0.0.1", "::1"] if settings.local else found
+    return ["localhost", "127.0.0.1", "::1"] if settings.local else [settings.domain, f"*.{settings.domain}"]
 
 
 def _new_authority(settings: Settings, now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     key = ec.generate_private_key(ec.SECP256R1())
     title = f"Pogoapp {settings.domain} {settings.tag} {now:%Y-%m-%d}"
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, title)])
-    permitted = [_subtree(one) for one in names(settings)]
+    permitted = list(dict.fromkeys(_subtree(one) for one in names(settings)))
     usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
     builder = (
         _builder(name, name, key, now, AUTHORITY_DAYS)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from pogo.errors import PogoError
 from pogo.install import caller as callers
-from pogo.install import parts, trust
+from pogo.install import places, trust
 from pogo.install.progress import line, step
 from pogo.install.up import Installation, find
 from pogo.process import run
@@ -59,9 +60,10 @@ def _purge(here: Installation) -> None:
     callers.unlink(settings)
     trust.withdraw(settings)
     here.config.unlink(missing_ok=True)
-    default = settings.state_dir == parts.DEFAULT_STATE
-    if default and here.config.parent.name == "pogo" and not any(here.config.parent.iterdir()):
-        here.config.parent.rmdir()
+    if here.default:
+        places.remove_user(settings.user, settings.state_dir)
+        with suppress(OSError):  # other files of the operator's are in it
+            here.config.parent.rmdir()
     # The environment, from which this runs, last: a purge that is interrupted can then be called again.
     for place in settings.state_dir.iterdir():
         if place.name in ("envs", "env"):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cryptography.fernet import Fernet
 
+from pogo.install import processes
 from pogo.process import run
 from pogo.settings import Settings
 
@@ -46,6 +47,16 @@ def ensure_user(name: str, state: Path) -> pwd.struct_passwd:
         return pwd.getpwnam(name)
 
 
+def remove_user(name: str, state: Path) -> None:
+    """Remove the account, if it was made for this installation and nothing runs as it."""
+    try:
+        account = pwd.getpwnam(name)
+    except KeyError:
+        return
+    if account.pw_dir == str(state) and not any(processes.owner(pid) == account.pw_uid for pid in processes.pids()):
+        run("/usr/sbin/userdel", name)
+
+
 def ensure_directories(settings: Settings, user: pwd.struct_passwd) -> None:
     """Owners and modes of everything below the state directory."""
     state = settings.state_dir
@@ -56,7 +67,15 @@ def ensure_directories(settings: Settings, user: pwd.struct_passwd) -> None:
     _directory(state / "keys", 0o750, group=user.pw_gid)
     _directory(settings.run_dir, 0o1775, group=user.pw_gid)
     for name in OF_THE_DAEMON:
+        _own(state / name, user)
         _directory(state / name, 0o750, owner=user.pw_uid, group=user.pw_gid)
+
+
+def _own(directory: Path, user: pwd.struct_passwd) -> None:
+    """Give everything to the user, where it is of another: his number changes when the account is made anew."""
+    if directory.exists() and directory.stat().st_uid != user.pw_uid:
+        for path in (*directory.rglob("*"), directory):  # the directory last: it tells that all is done
+            os.chown(path, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
 
 def _directory(path: Path, mode: int, *, owner: int = 0, group: int = 0) -> None:
@@ -72,5 +91,5 @@ def ensure_keys(settings: Settings, user: pwd.struct_passwd) -> None:
     """Keys are made once and never replaced: what they protect would be lost."""
     keys = settings.state_dir / "keys"
     for name, text in (("secrets.key", Fernet.generate_key().decode()), ("url.key", secrets.token_hex(32))):
-        if not (keys / name).exists():
-            write(keys / name, f"{text}\n", mode=0o600, owner=user.pw_uid, group=user.pw_gid)
+        kept = (keys / name).read_text() if (keys / name).exists() else f"{text}\n"
+        write(keys / name, kept, mode=0o600, owner=user.pw_uid, group=user.pw_gid)

@@ -35,6 +35,13 @@ def variable(pid: int, name: str) -> str | None:
     return None
 
 
+def owner(pid: int) -> int:
+    """The user of a process, -1 if it is gone."""
+    with suppress(*_GONE):
+        return (PROC / str(pid)).stat().st_uid
+    return -1
+
+
 def parent(pid: int) -> int:
     """The parent's id, 0 if the process is gone."""
     with suppress(*_GONE):

@@ -20,14 +20,19 @@ def ensure(settings: Settings) -> None:
     text = (settings.state_dir / "tls" / "ca.pem").read_text()
     ANCHORS.mkdir(parents=True, exist_ok=True)
     if write(_anchor(settings), text, mode=0o644) or text not in _bundle():
-        run("/usr/sbin/update-ca-certificates", timeout=120)
+        _update()
 
 
 def withdraw(settings: Settings) -> None:
     """Take it from the list again."""
     if _anchor(settings).exists():
         _anchor(settings).unlink()
-        run("/usr/sbin/update-ca-certificates", "--fresh", timeout=120)
+        _update("--fresh")
+
+
+def _update(*flags: str) -> None:
+    """It cannot bear being called twice at a time, as by two installations."""
+    run("flock", ANCHORS, "/usr/sbin/update-ca-certificates", *flags, timeout=120)
 
 
 def _anchor(settings: Settings) -> Path:

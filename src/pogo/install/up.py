@@ -72,9 +72,9 @@ def up(checkout: Path) -> None:
     if found["token"]:
         callers.log_in(here.caller, here.program, settings, found["token"], switch=here.default)
     failure = _first_app(here, found["apps"])
-    _stacks(here, names)
     _remove_old_environments(here)
     _welcome(here, pogo, found["password"], time.monotonic() - began)
+    _stacks(here, names)  # the others come last: nobody waits for them
     if failure:
         raise Unavailable(f"The first app could not be deployed; the next bin/up tries again.\n{failure.message}")
     _installed(settings).touch()

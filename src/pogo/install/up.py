@@ -74,10 +74,12 @@ def up(checkout: Path) -> None:
     failure = _first_app(here, found["apps"])
     _remove_old_environments(here)
     _welcome(here, pogo, found["password"], time.monotonic() - began)
-    _stacks(here, names)  # the others come last: nobody waits for them
     if failure:
         raise Unavailable(f"The first app could not be deployed; the next bin/up tries again.\n{failure.message}")
     _installed(settings).touch()
+    if set(stack.missing(settings.state_dir)) & set(names):
+        line("The platform can be used now. Still to be made, for apps that choose it:")
+        _stacks(here, names)
 
 
 def _first_app(here: Installation, apps: list[str]) -> PogoError | None:

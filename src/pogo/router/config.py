@@ -142,6 +142,18 @@ def _certificate_list(settings: Settings) -> str:
     return f"{certificate} {excluded}\n{certificate} [alpn http/1.1] {' '.join(own)}\n"
 
 
+def _certificate_list(settings: Settings) -> str:
+    """API and git speak HTTP/1.1 alone.
+
+    HAProxy 2.6 ends an HTTP/2 stream as if it were complete when its server dies half-way; git then
+    waits for ever for the rest of the answer to a push whose daemon was killed.
+    """
+    certificate = Files.of(settings).default_certificate
+    names = sorted({settings.api_host, settings.git_host})
+    excluded = " ".join(f"!{name}" for name in names)
+    return f"{certificate} {excluded}\n{certificate} [alpn http/1.1] {' '.join(names)}\n"
+
+
 def _spare_backends(slots: Sequence[int]) -> str:
     return "\n".join(f"backend {backend_name(slot)} from app" for slot in slots)
 

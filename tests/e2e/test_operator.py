@@ -86,13 +86,10 @@ def test_the_caller_is_logged_in_and_only_he_can_read_his_token(platform: Instal
     assert file.stat().st_mode & 0o777 == 0o600
 
 
-def test_https_of_an_app_is_trusted_by_the_ca_alone(platform: Installation) -> None:
-    eventually(lambda: answers(platform))
-    port, ca = platform.https_port, str(platform.state / "tls" / "ca.pem")
-    for host in ("hello.localhost", "localhost"):
-        place = f"{host}:{port}:127.0.0.1"
-        command = ("curl", "-sS", "-o", "/dev/null", "--cacert", ca, "--resolve", place, f"https://{host}:{port}/")
-        platform.run(*command)
+def test_the_api_is_trusted_by_the_ca_alone(platform: Installation) -> None:
+    ca = str(platform.state / "tls" / "ca.pem")
+    for host in ("localhost", "127.0.0.1"):
+        platform.run("curl", "-sS", "-o", "/dev/null", "--cacert", ca, f"https://{host}:{platform.https_port}/")
 
 
 def test_nothing_secret_is_readable_by_others(platform: Installation) -> None:
@@ -111,7 +108,7 @@ def test_nothing_secret_is_readable_by_others(platform: Installation) -> None:
 def test_down_is_like_switching_the_machine_off(platform: Installation) -> None:
     eventually(lambda: answers(platform))
     platform.down()
-    assert traces(platform) == []
+    eventually(lambda: traces(platform) == [], 5)  # the kernel frees loop devices a moment after the last mount
     platform.up()
     eventually(lambda: answers(platform))
 
@@ -207,5 +204,5 @@ def test_interrupted_anywhere_it_completes_beside_another_and_leaves_nothing(
     assert "password" not in second.up()
     second.down("--purge", "--yes")
     assert not second.state.exists()
-    assert traces(second) == []
+    eventually(lambda: traces(second) == [], 5)
     assert answers(platform)

@@ -37,7 +37,6 @@ def test_only_root_reads_the_keys_of_the_authority(settings: Settings) -> None:
     assert modes == {
         "ca.key": 0o600,
         "ca.pem": 0o644,
-        "ca-sign.pem": 0o600,
         "server.key": 0o640,
         "server.pem": 0o644,
         "default.pem": 0o600,
@@ -55,7 +54,7 @@ def test_openssl_trusts_the_server_by_the_ca_alone(settings: Settings, name: str
     ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(tls / "server.pem", tls / "server.key")
 
 
-@pytest.mark.parametrize("lost", ["tls/server.key", "tls/server.pem", "haproxy/certs/default.pem", "tls/ca-sign.pem"])
+@pytest.mark.parametrize("lost", ["tls/server.key", "tls/server.pem", "haproxy/certs/default.pem"])
 def test_what_is_lost_or_damaged_is_made_again_by_the_same_authority(settings: Settings, lost: str) -> None:
     certificates.ensure(settings, 0)
     authority = (settings.state_dir / "tls" / "ca.pem").read_bytes()
@@ -88,7 +87,6 @@ def test_another_domain_gets_another_certificate(settings: Settings) -> None:
     other = Settings(state_dir=settings.state_dir, domain="apps.example.org")
     assert certificates.names(other) == ["apps.example.org", "*.apps.example.org"]
     assert certificates.ensure(other, 0)
-    assert not (settings.state_dir / "tls" / "ca-sign.pem").exists()
     shutil.rmtree(settings.state_dir / "haproxy")
     assert certificates.ensure(other, 0)
 

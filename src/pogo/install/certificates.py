@@ -34,8 +34,8 @@ def ensure(settings: Settings, group: int) -> bool:
     """Make what is missing, damaged, short of names or about to run out. True if anything was made.
 
     In `<state>/tls`: ca.pem (everyone), ca.key (root), server.pem, the chain, and server.key (root and
-    `group`, who serve with it). HAProxy's copies, of root alone, have certificate and key in one file:
-    `<state>/haproxy/certs/default.pem`, and for local names ca-sign.pem, with which it signs.
+    `group`, who serve with it). HAProxy's copy, of root alone, has both in one file:
+    `<state>/haproxy/certs/default.pem`.
     """
     tls = settings.state_dir / "tls"
     now = datetime.now(UTC)
@@ -53,23 +53,18 @@ def ensure(settings: Settings, group: int) -> bool:
         write(tls / "server.key", _key_text(server[1]), mode=0o640, group=group)
         write(tls / "server.pem", _text(server[0]) + _text(authority[0]), mode=0o644)
         made = True
-    copies = {
-        settings.state_dir / "haproxy" / "certs" / "default.pem": (tls / "server.pem").read_text()
-        + _key_text(server[1])
-    }
-    if settings.local:
-        copies[tls / "ca-sign.pem"] = _text(authority[0]) + _key_text(authority[1])
-    else:
-        (tls / "ca-sign.pem").unlink(missing_ok=True)
-    for file, text in copies.items():
-        file.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
-        made = write(file, text, mode=0o600) or made
-    return made
+    both = settings.state_dir / "haproxy" / "certs" / "default.pem"
+    both.parent.mkdir(parents=True, mode=0o700, exist_ok=True)
+    return write(both, (tls / "server.pem").read_text() + _key_text(server[1]), mode=0o600) or made
 
 
 def names(settings: Settings) -> list[str]:
-    """The names that the server's certificate is for, addresses last."""
-    return ["localhost", "127.0.0.1", "::1"] if settings.local else [settings.domain, f"*.{settings.domain}"]
+    """The names that the server's certificate is for, addresses last.
+
+    Most clients refuse a wildcard below a single label: apps of a local installation are seen by http.
+    """
+    found = [settings.domain, f"*.{settings.domain}"]
+    return [*found, "127.0.0.1", "::1"] if settings.local else found
 
 
 def _new_authority(settings: Settings, now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:

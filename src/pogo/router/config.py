@@ -81,11 +81,6 @@ class Files:
         return self.directory / "certs" / "crt-list.txt"
 
     @property
-    def signer(self) -> Path:
-        """Certificate and key of the installation's own CA; there only where names are local ones."""
-        return self.directory.parent / "tls" / "ca-sign.pem"
-
-    @property
     def default_certificate(self) -> Path:
         return self.directory / "certs" / "default.pem"
 
@@ -101,7 +96,9 @@ def render(settings: Settings, *, as_root: bool = True) -> str:
     Otherwise it stays who it is, which has to be a user that may bind the ports.
     """
     paths = Files.of(settings)
-    own_hosts = [*_own_names(settings), *(["127.0.0.1"] if settings.local else [])]
+    own_hosts = [f"{name}.{settings.domain}" for name in ("api", "git", "dashboard")]
+    if settings.local:
+        own_hosts += ["localhost", "127.0.0.1"]
     bind = f"[{settings.bind}]" if ":" in settings.bind else settings.bind
     text = Template((files("pogo.router") / "haproxy.cfg.template").read_text())
     return text.substitute(
@@ -113,8 +110,6 @@ def render(settings: Settings, *, as_root: bool = True) -> str:
         http=f"{bind}:{settings.http_port}",
         https=f"{bind}:{settings.https_port}",
         certificates=paths.certificates,
-        # Clients refuse the wildcard *.localhost, so HAProxy signs a certificate for each name that is asked for.
-        signing=f" ca-sign-file {paths.signer} generate-certificates" if paths.signer.exists() else "",
         hosts=paths.hosts,
         refusals=paths.refusals,
         pages=paths.pages,
@@ -123,23 +118,6 @@ def render(settings: Settings, *, as_root: bool = True) -> str:
         max_log_line=MAX_LOG_LINE,
         spare_backends=_spare_backends(range(1, settings.max_apps + 1)),
     )
-
-
-def _own_names(settings: Settings) -> list[str]:
-    names = [f"{name}.{settings.domain}" for name in ("api", "git", "dashboard")]
-    return [*names, "localhost"] if settings.local else names
-
-
-def _certificate_list(settings: Settings) -> str:
-    """The platform's own names speak HTTP/1.1 alone.
-
-    HAProxy 2.6 ends an HTTP/2 stream as if it were complete when its server dies half-way; git then
-    waits for ever for the rest of a push whose daemon was killed.
-    """
-    certificate = Files.of(settings).default_certificate
-    own = _own_names(settings)
-    excluded = " ".join(f"!{name}" for name in own)
-    return f"{certificate} {excluded}\n{certificate} [alpn http/1.1] {' '.join(own)}\n"
 
 
 def _certificate_list(settings: Settings) -> str:

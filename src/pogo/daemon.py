@@ -105,6 +105,7 @@ async def serve(settings: Settings) -> None:
     await platform.call(leases.let_go_of_node, platform.node)
 
     routes = RouterLoop(platform)
+    await routes.begin()
     router_log = RouterLog(settings.run_dir / "router-log.sock", routes.on_records)
     await router_log.start()
     rendezvous = _rendezvous(platform)

@@ -6,6 +6,9 @@ import time
 from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, field
 
+import structlog
+
+from pogo.errors import PogoError
 from pogo.logs import Line
 from pogo.rules import routing
 from pogo.rules.router_log import RouterRecord, heroku_line
@@ -13,6 +16,7 @@ from pogo.services import dynos, snapshot
 from pogo.services.platform import Platform
 from pogo.services.snapshot import AppState
 
+log = structlog.get_logger()
 PERIOD = 1.0
 REMEMBERED = 10_000
 SHOWN: dict[str, routing.DynoState] = {
@@ -31,6 +35,10 @@ class RouterLoop:
     platform: Platform
     apps: dict[int, str] = field(default_factory=dict)
     names: OrderedDict[str, str] = field(default_factory=OrderedDict)
+
+    async def begin(self) -> None:
+        """Know the apps before their requests come in: HAProxy has kept those of the time without a daemon."""
+        self._remember(await self.platform.call(snapshot.read))
 
     async def turn(self) -> bool:
         platform, grace = self.platform, self.platform.settings.stop_grace
@@ -90,4 +98,7 @@ class RouterLoop:
                 text = heroku_line(record, self.names.get(record.server, ""))
                 lines[app].append(Line(record.time / 1e6, "heroku", "router", text))
         for app, batch in lines.items():
-            self.platform.logs.append(app, batch)
+            try:
+                self.platform.logs.append(app, batch)
+            except PogoError as error:
+                log.warning("requests not logged", app=app, requests=len(batch), error=error.message)

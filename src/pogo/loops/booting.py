@@ -81,6 +81,8 @@ class Boots:
         size = sizes.find_size(dyno.size)
         env = launch.environment(dyno.release.config, dyno.env, dyno.name, dyno.port, size.memory)
         labels = {"kind": "dyno", "app": dyno.app_id, "dyno": dyno.name}
+        if dyno.attach:
+            labels["attach"] = "yes"
         if dyno.kind == "release":
             labels["release"] = dyno.release_id
         return ContainerSpec(

@@ -28,11 +28,13 @@ class Collector:
     def attend(self, containers: dict[str, Observed]) -> None:
         """Collect from these; forget all others."""
         for id, container in containers.items():
-            if id not in self._tasks:
+            if "attach" in container.labels:
+                self.finished.add(id)  # its output is for its client alone
+            elif id not in self._tasks:
                 self._tasks[id] = asyncio.create_task(self._collect(container))
         for id in [id for id in self._tasks if id not in containers]:
             self._tasks.pop(id).cancel()
-            self.finished.discard(id)
+        self.finished &= containers.keys()
 
     async def _collect(self, container: Observed) -> None:
         while container.id not in self.finished:

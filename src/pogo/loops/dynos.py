@@ -222,9 +222,11 @@ class Dynos:
         self.platform.hints.wake("router")
 
     async def _finish(self, app: AppState, dyno: DynoState, status: int) -> None:
-        if not await self._change(dyno, state="complete", exit_status=status):
+        reason = self.boots.refused.get(dyno.container or "")
+        nothing = {"container": None} if reason else {}
+        if not await self._change(dyno, state="complete", exit_status=status, **nothing):
             return
-        if reason := self.boots.refused.get(dyno.container or ""):
+        if reason:
             self._say(app, dyno, reason)
         self.boots.forget(dyno.id, dyno.container)
         self._say(app, dyno, f"Process exited with status {status}")

@@ -15,7 +15,7 @@ PAUSES = (0, 5, 15, 30, 60, 120, 300, 600)  # seconds, then `Bounds.pause_max`
 STEADY = timedelta(minutes=5)  # a dyno that was up so long starts over with the pauses
 LOST = -1  # exit status of a container that went down with the machine
 UNCLAIMED = timedelta(minutes=5)  # an attached one-off dyno whose client never came
-KEPT = 60  # seconds that an ended one-off dyno stays known, for those who wait for its exit status
+KEPT = 60  # seconds that an ended one-off dyno stays known, for those who wait for its end
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,10 @@ class Want:
 
 @dataclass(frozen=True)
 class DynoState:
-    """The stored state of a dyno; fields as in model.Dyno. waiting: attached, and no client came yet."""
+    """The stored state of a dyno; fields as in model.Dyno.
+
+    attach: a client is to join its terminal or pipes; waiting: none came yet.
+    """
 
     id: str
     kind: str
@@ -46,6 +49,7 @@ class DynoState:
     next_start: datetime | None = None
     expires_at: datetime | None = None
     stop_by: datetime | None = None
+    attach: bool = False
     waiting: bool = False
 
     @property
@@ -204,9 +208,12 @@ def _next(
         # A stopping dyno whose container nobody sees was never started, or is already forgotten.
         return [_gone(dyno, container, now, bounds)] if cleared or container is None else []
     if dyno.state == "complete":
+        kept = _since(dyno, now) < KEPT
+        if dyno.container and dyno.attach and kept:
+            return []  # it may have ended before its client came, who shall have its output
         if dyno.container:
             return [Clear(dyno, forget=False)] if cleared or container is None else []
-        return [Clear(dyno, forget=True)] if _since(dyno, now) >= KEPT else []
+        return [] if kept else [Clear(dyno, forget=True)]
     if dyno.retired:
         if ended:
             return [_gone(dyno, container, now, bounds)] if cleared else []

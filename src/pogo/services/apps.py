@@ -116,9 +116,8 @@ def destroy_app(db: Database, app: App) -> None:
                 update(Build).where(Build.app_id == row.id, Build.status == "pending").values(status="failed")
             )
             # One-off dynos and release phases are told to stop; the formation ends with the release.
-            session.execute(
-                update(Dyno).where(Dyno.app_id == row.id, Dyno.kind != "formation").values(expires_at=utcnow())
-            )
+            others = update(Dyno).where(Dyno.app_id == row.id, Dyno.kind != "formation")
+            session.execute(others.values(expires_at=utcnow(), attach=False))
 
 
 def destroyed_apps(db: Database) -> list[App]:

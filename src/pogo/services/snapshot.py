@@ -90,6 +90,7 @@ def _read_dynos(session: Session, apps: dict[str, AppState]) -> None:
         Dyno.next_start,
         Dyno.expires_at,
         Dyno.stop_by,
+        Dyno.attach,
         Dyno.attach_sha256.is_not(None),
     )
     for app_id, address, port, *values in session.execute(select(Dyno.app_id, Dyno.address, Dyno.port, *columns)):

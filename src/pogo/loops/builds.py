@@ -7,6 +7,7 @@ import json
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -146,12 +147,12 @@ class Builds:
         with tempfile.TemporaryDirectory(dir=self.platform.settings.tmp_dir) as directory:
             try:
                 spec = await asyncio.to_thread(self._spec, build, step, Path(directory))
-                await insist(lambda: containers.start(spec))
+                await insist(partial(containers.start, spec))
             except (ContainerError, NotFound) as error:
                 text = build_inputs.failure_text(0, oom=False, memory_mb=0, refused=error.message)
                 raise BuildFailed(text) from error
-        await insist(lambda: self._read(build, id))
-        end = await insist(lambda: self._exit(id))
+        await insist(partial(self._read, build, id))
+        end = await insist(partial(self._exit, id))
         if end.status in build_inputs.EXPLAINED and not end.oom:
             raise BuildFailed("the reason is in the build's output", said=True)
         if end.status == -1:
@@ -215,7 +216,7 @@ class Builds:
         with tempfile.TemporaryDirectory(dir=self.platform.settings.tmp_dir) as directory:
             files = {name: Path(directory) / name for name in ("result.json", "slug.squashfs", "cache.tar.zst")}
             for name, file in files.items():
-                await insist(lambda name=name, file=file: containers.fetch(id, name, file))  # type: ignore[misc]
+                await insist(partial(containers.fetch, id, name, file))
             result = json.loads(files["result.json"].read_text())
             blob = f"slugs/{result['checksum']}.squashfs"
             await asyncio.to_thread(store.put_file, blob, files["slug.squashfs"])
@@ -232,7 +233,7 @@ class Builds:
     async def _clear(self, build: Build, *, keep_source: bool = False) -> None:
         for step in ("pack", "compile"):
             id = _container(build, step)
-            await insist(lambda id=id: self.platform.containers.remove(id))  # type: ignore[misc]
+            await insist(partial(self.platform.containers.remove, id))
         if not keep_source:
             await asyncio.to_thread(self.platform.store.delete, build.source)
 

@@ -58,7 +58,7 @@ def test_create_asks_sets_and_adds_the_remote(cli: Cli) -> None:
     result = cli.run("create", "-s", "pogo-13", "-b", "heroku/python")
     assert result.status == 0
     assert result.err == (
-        "Creating app... done, ⬢ myapp, stack is pogo-13\nSetting buildpack to heroku/python... done\n"
+        "Creating app... done, myapp, stack is pogo-13\nSetting buildpack to heroku/python... done\n"
     )
     assert result.out == "https://myapp.localhost/ | https://localhost/myapp.git\n"
     assert [request.body for request in cli.requests] == [
@@ -76,7 +76,7 @@ def test_create_with_a_name_that_is_taken(cli: Cli) -> None:
     result = cli.run("apps:create", "myapp")
     assert result.status == 2
     assert result.err == (
-        "Creating ⬢ myapp... !\n ▸    Name myapp is already taken\n ▸\n ▸    Error ID: invalid_params\n"
+        "Creating myapp... !\n ▸    Name myapp is already taken\n ▸\n ▸    Error ID: invalid_params\n"
     )
     assert cli.requests[0].body == {"name": "myapp"}
 
@@ -113,7 +113,7 @@ def test_destroy_asks_for_the_name(cli: Cli) -> None:
     assert cli.calls == ["GET /apps/myapp"]
     assert cli.run("apps:destroy", "-a", "myapp", stdin="myapp\n").status == 0
     done = cli.run("apps:destroy", "-a", "myapp", "--confirm", "myapp")
-    assert done.err == "Destroying ⬢ myapp (including all add-ons)... done\n"
+    assert done.err == "Destroying myapp (including all add-ons)... done\n"
 
 
 def test_rename_follows_with_the_remote(cli: Cli) -> None:
@@ -128,7 +128,7 @@ def test_rename_follows_with_the_remote(cli: Cli) -> None:
 
 def test_config_is_shown_in_three_forms(cli: Cli) -> None:
     cli.answer("GET /apps/myapp/config-vars", {"LONGER": "it's", "A": "1"})
-    assert cli.run("config", "-a", "myapp").out == "=== ⬢ myapp Config Vars\n\nA:      1\nLONGER: it's\n\n"
+    assert cli.run("config", "-a", "myapp").out == "=== myapp Config Vars\n\nA:      1\nLONGER: it's\n\n"
     assert cli.run("config", "-a", "myapp", "-s").out == "A=1\nLONGER='it'\"'\"'s'\n"
     assert cli.run("config", "-a", "myapp", "-j").out == '{\n  "A": "1",\n  "LONGER": "it\'s"\n}\n'
     assert cli.run("config:get", "A", "NONE", "-a", "myapp").out == "1\n\n"
@@ -139,11 +139,11 @@ def test_config_set_and_unset_name_the_release(cli: Cli) -> None:
     cli.answer("PATCH /apps/myapp/config-vars", {"A": "1", "B": "x=y", "OLD": "z"})
     cli.answer("GET /apps/myapp/releases", [release(5)], 206, Next_Range="version 4..")
     result = cli.run("config:set", "A=1", "B=x=y", "-a", "myapp")
-    assert result.err == "Setting A, B and restarting ⬢ myapp... done, v5\n"
+    assert result.err == "Setting A, B and restarting myapp... done, v5\n"
     assert result.out == "A: 1\nB: x=y\n"
     assert cli.requests[0].body == {"A": "1", "B": "x=y"}
     assert cli.requests[1].headers["range"] == "version ..; order=desc,max=1"
-    assert cli.run("config:unset", "A", "-a", "myapp").err == "Unsetting A and restarting ⬢ myapp... done, v5\n"
+    assert cli.run("config:unset", "A", "-a", "myapp").err == "Unsetting A and restarting myapp... done, v5\n"
     assert cli.requests[0].body == {"A": None}
     refused = cli.run("config:set", "A", "-a", "myapp")
     assert (refused.status, refused.err) == (1, " ▸    A is invalid. Must be in the format FOO=bar.\n")
@@ -171,7 +171,7 @@ def test_releases(cli: Cli) -> None:
     )
     result = cli.run("releases", "-a", "myapp", "-n", "3")
     lines = result.out.splitlines()
-    assert lines[0] == "=== ⬢ myapp Releases - Current: v11"
+    assert lines[0] == "=== myapp Releases - Current: v11"
     assert lines[2].startswith("v12  Deploy 12 release command failed     me@example.com  2026/11/23 12:00:00 +0000")
     assert lines[3].startswith("v11  Deploy 11                            me@example.com")
     assert len(cli.requests) == 1
@@ -210,7 +210,7 @@ def test_rollback_goes_before_what_serves_now(cli: Cli) -> None:
     cli.answer("POST /apps/myapp/releases", release(6), 201)
     result = cli.run("rollback", "-a", "myapp")
     assert cli.requests[-1].body == {"release": "id-2"}
-    assert result.err.startswith("Rolling back ⬢ myapp to v2... done, v6\n")
+    assert result.err.startswith("Rolling back myapp to v2... done, v6\n")
     assert "To undo, run: pogo rollback v5" in result.err
     cli.answer("GET /apps/myapp/releases/4", release(4))
     cli.run("rollback", "v4", "-a", "myapp")
@@ -239,7 +239,7 @@ def test_access_and_stacks(cli: Cli) -> None:
     cli.answer("GET /apps/myapp", {**APP, "build_stack": {"name": "pogo-12"}})
     cli.answer("GET /stacks", [{"name": "pogo-13"}, {"name": "pogo-12"}])
     shown = cli.run("stack", "-a", "myapp").out
-    assert shown == "=== ⬢ myapp Available Stacks\n\n  pogo-12 (active on next deploy)\n* pogo-13\n"
+    assert shown == "=== myapp Available Stacks\n\n  pogo-12 (active on next deploy)\n* pogo-13\n"
     cli.answer("PATCH /apps/myapp", {**APP, "build_stack": {"name": "pogo-12"}})
     result = cli.run("stack:set", "pogo-12", "-a", "myapp")
     assert cli.requests[0].body == {"build_stack": "pogo-12"}

@@ -87,7 +87,7 @@ def test_restart_and_stop(cli: Cli, words: list[str], call: str, text: str) -> N
     cli.answer(call, {}, 202)
     result = cli.run(*words, "-a", "myapp")
     assert cli.calls == [call]
-    assert result.err == f"{text} on ⬢ myapp... done\n"
+    assert result.err == f"{text} on myapp... done\n"
 
 
 def test_stop_wants_to_know_what(cli: Cli) -> None:
@@ -177,13 +177,13 @@ def test_domains(cli: Cli) -> None:
         "GET /apps/myapp/domains", [domain("myapp.localhost", kind="heroku", cname=None), domain("www.example.com")]
     )
     result = cli.run("domains", "-a", "myapp")
-    assert "=== ⬢ myapp Platform Domain\n\nmyapp.localhost\n" in result.out
+    assert "=== myapp Platform Domain\n\nmyapp.localhost\n" in result.out
     assert " www.example.com CNAME           myapp.localhost\n" in result.out
     cli.answer("DELETE /apps/myapp/domains/www.example.com", {})
     assert cli.run("domains:clear", "-a", "myapp").status == 0
     assert cli.calls[1:] == ["DELETE /apps/myapp/domains/www.example.com"]
     gone = cli.run("domains:remove", "www.example.com", "-a", "myapp")
-    assert gone.err == "Removing www.example.com from ⬢ myapp... done\n"
+    assert gone.err == "Removing www.example.com from myapp... done\n"
 
 
 def test_domain_add_waits_when_told(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,7 +206,7 @@ def installed(*urls: str) -> list[dict[str, Any]]:
 
 def test_buildpacks_are_listed(cli: Cli) -> None:
     cli.answer("GET /apps/myapp/buildpack-installations", [])
-    assert cli.run("buildpacks", "-a", "myapp").out == "⬢ myapp has no Buildpacks.\n"
+    assert cli.run("buildpacks", "-a", "myapp").out == "myapp has no Buildpacks.\n"
 
 
 def changed(cli: Cli, before: list[str], *words: str) -> tuple[list[str], str]:

@@ -139,7 +139,7 @@ def test_a_pipe_goes_through_unchanged_and_the_status_comes_back(cli: Cli, start
     dyno = start(echo)
     data = os.urandom(5_000_000)
     result = pogo("run", "-a", "myapp", "--", "cat", "-u", stdin=data)
-    assert result.stderr.decode() == "Running cat -u on ⬢ myapp... up, run.1234\n"
+    assert result.stderr.decode() == "Running cat -u on myapp... up, run.1234\n"
     assert result.stdout == data
     assert result.returncode == 7
     assert dyno.hello == b"secret pogo/1\r\n"
@@ -203,7 +203,7 @@ def test_a_conflict_is_tried_again_twice(cli: Cli) -> None:
 def test_detached_names_the_dyno(cli: Cli) -> None:
     cli.answer("POST /apps/myapp/dynos", {"name": "run.77", "size": "Basic"}, 201)
     result = cli.run("run:detached", "rake", "db:migrate", "-a", "myapp")
-    assert result.err == "Running rake db:migrate on ⬢ myapp... done, run.77\n"
+    assert result.err == "Running rake db:migrate on myapp... done, run.77\n"
     assert result.out == "Run pogo logs --app myapp --dyno run.77 to view the output.\n"
     assert cli.requests[0].body["attach"] is False
     assert cli.run("run:detached", "-a", "myapp").status == 1

@@ -34,7 +34,8 @@ def paint(text: str, colour: str, stream: TextIO | None = None) -> str:
 
 
 def app_name(name: str, stream: TextIO | None = None) -> str:
-    return paint(f"⬢ {name}", "magenta", stream)
+    """As the official client shows an app: with a sign on a terminal, plain where others read it."""
+    return paint(f"⬢ {name}", "magenta", stream) if colours(stream or sys.stdout) else name
 
 
 def line(text: str = "") -> None:

@@ -1,0 +1,1 @@
+"""Measurements that print ratios. Nothing here is a test: machines differ, ratios in one run less so."""

@@ -1,0 +1,26 @@
+"""bin/bench: makes an installation of its own, measures, removes it."""
+
+from __future__ import annotations
+
+import sys
+
+from installation import reserve
+
+from bench import boot, push, route
+
+TOPICS = {"boot": boot.measure, "route": route.measure, "push": push.measure}
+
+
+def main(wanted: str) -> None:
+    platform = reserve()
+    try:
+        platform.up()
+        for name, measure in TOPICS.items():
+            if wanted in ("all", name):
+                print(f"\n{name}")
+                measure(platform)
+    finally:
+        platform.remove()
+
+
+main(sys.argv[1])

@@ -33,7 +33,7 @@ def version(platform: Installation, app: str = "small") -> str:
 def test_config_vars_make_a_release_and_reach_the_app(platform: Installation, app: Path) -> None:
     difficult = "first line\nsecond 'single' \"double\" $HOME `date` \\n ü =x"
     said = platform.pogo("config:set", f"DIFFICULT={difficult}", "EMPTY=", cwd=app)
-    assert said.startswith("Setting DIFFICULT, EMPTY and restarting ⬢ small... done, v3")
+    assert said.startswith("Setting DIFFICULT, EMPTY and restarting small... done, v3")
     assert platform.pogo("config:get", "DIFFICULT", cwd=app) == difficult + "\n"
     eventually(lambda: platform.get("small", "/env/DIFFICULT").body == difficult)
     assert platform.get("small", "/env/EMPTY").body == ""
@@ -60,14 +60,14 @@ def test_a_second_push_and_the_way_back(platform: Installation, app: Path) -> No
     info = platform.pogo("releases:info", "v3", cwd=app)
     assert "Change:                 Set DIFFICULT, EMPTY config vars" in info
     said = platform.pogo("rollback", "v2", cwd=app)
-    assert said.startswith(f"Rolling back ⬢ small to v2... done, v{number + 1}")
+    assert said.startswith(f"Rolling back small to v2... done, v{number + 1}")
     eventually(lambda: version(platform) == "one")
     assert platform.get("small", "/env/EMPTY").body == "(none)"
     assert "Rollback to v2" in platform.pogo("releases", cwd=app)
 
 
 def test_maintenance(platform: Installation, app: Path) -> None:
-    assert platform.pogo("maintenance:on", cwd=app) == "Enabling maintenance mode for ⬢ small... done\n"
+    assert platform.pogo("maintenance:on", cwd=app) == "Enabling maintenance mode for small... done\n"
     eventually(lambda: platform.get("small").status == 503)
     assert "Offline for maintenance" in platform.get("small").body
     assert platform.pogo("maintenance", cwd=app) == "on\n"
@@ -112,10 +112,10 @@ def test_scaled_stopped_restarted_resized(platform: Installation, app: Path) -> 
     assert platform.pogo("ps:scale", cwd=app) == "web=2:Standard-1X\n"
     assert "Scaled to web@2:Standard-1X by user admin@localhost" in platform.pogo("logs", "-s", "app", cwd=app)
 
-    assert platform.pogo("ps:stop", "web.2", cwd=app) == "Stopping web.2 dyno on ⬢ small... done\n"
+    assert platform.pogo("ps:stop", "web.2", cwd=app) == "Stopping web.2 dyno on small... done\n"
     eventually(lambda: states(platform, app) == {"web.1": "up", "web.2": "down"})
     assert {platform.get("small").body for _ in range(5)} == {"one web.1"}
-    assert platform.pogo("ps:restart", "web.2", cwd=app) == "Restarting dyno web.2 on ⬢ small... done\n"
+    assert platform.pogo("ps:restart", "web.2", cwd=app) == "Restarting dyno web.2 on small... done\n"
     eventually(lambda: {platform.get("small").body for _ in range(5)} == {"one web.1", "one web.2"})
 
     table = platform.pogo("ps:type", "basic", cwd=app)
@@ -148,7 +148,7 @@ def since(platform: Installation, work: Path) -> dict[str, str]:
 def test_without_dynos_the_visitor_gets_a_503_and_the_log_h14(platform: Installation, app: Path) -> None:
     platform.pogo("ps:scale", "web=0", cwd=app)
     eventually(lambda: platform.get("small").status == 503)
-    eventually(lambda: "No dynos on ⬢ small" in platform.pogo("ps", cwd=app))
+    eventually(lambda: "No dynos on small" in platform.pogo("ps", cwd=app))
     eventually(lambda: "at=error code=H14 desc=" in platform.pogo("logs", "-s", "heroku", "-d", "router", cwd=app))
     platform.pogo("ps:scale", "web=1", cwd=app)
     eventually(lambda: platform.get("small").status == 200)

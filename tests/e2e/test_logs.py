@@ -92,7 +92,8 @@ def test_fields_of_the_router(platform: Installation, app: Path) -> None:
     assert re.fullmatch(
         r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00 heroku\[router\]: at=info method=GET "
         r'path="/env/nothing\?a=%22b" host=wordy\.localhost request_id=e2e-0123456789-0123456789 '
-        r'fwd="203\.0\.113\.7, 127\.0\.0\.1" dyno=web\.1 connect=\d+ms service=\d+ms status=200 bytes=\d+ protocol=http',
+        r'fwd="203\.0\.113\.7, 127\.0\.0\.1" dyno=web\.1 connect=\d+ms service=\d+ms '
+        r"status=200 bytes=\d+ protocol=http",
         line,
     )
 

@@ -39,7 +39,7 @@ class Terminal:
         self.resize(40, 100)
         environment = {**platform.environment, "TERM": "xterm-256color"}
         self.process = subprocess.Popen(
-            command, cwd=work, env=environment, stdin=slave, stdout=slave, stderr=slave, preexec_fn=_own_terminal
+            ["setsid", "--ctty", *command], cwd=work, env=environment, stdin=slave, stdout=slave, stderr=slave
         )
         os.close(slave)
 
@@ -63,11 +63,6 @@ class Terminal:
             self.process.kill()
         self.process.wait()
         os.close(self.master)
-
-
-def _own_terminal() -> None:
-    os.setsid()
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 @pytest.fixture
@@ -132,7 +127,7 @@ def test_a_process_type_and_variables_of_its_own(platform: Installation, app: Pa
 
 def test_detached(platform: Installation, app: Path) -> None:
     said = platform.pogo("run:detached", "echo working; sleep 0.3; echo $GREETING; exit 4", cwd=app)
-    dyno = re.search(r"on ⬢ console\.\.\. done, (run\.\d+)\nRun pogo logs --app console --dyno \1 to view", said)
+    dyno = re.search(r"on console\.\.\. done, (run\.\d+)\nRun pogo logs --app console --dyno \1 to view", said)
     assert dyno
     eventually(lambda: "State changed from up to complete" in platform.pogo("logs", "--dyno", dyno[1], cwd=app))
     log = platform.pogo("logs", "--dyno", dyno[1], cwd=app)

@@ -1,0 +1,117 @@
+"""The official Heroku CLI, unmodified, against this platform: by the variables that `pogo env` prints."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from installation import Installation
+from small_apps import change, make, small
+from waiting import eventually
+
+VERSION = "11.10.0"
+PLACE = Path("/var/cache/pogo/heroku-cli")
+
+
+@pytest.fixture(scope="module")
+def program() -> Path:
+    """The CLI, installed once by npm."""
+    found = PLACE / "node_modules" / ".bin" / "heroku"
+    if not found.exists():
+        if not shutil.which("npm"):
+            pytest.skip("The official CLI needs npm, which is not here.")
+        PLACE.mkdir(parents=True, exist_ok=True)
+        command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(PLACE), f"heroku@{VERSION}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+        if done.returncode:
+            pytest.skip(f"npm cannot install the official CLI: {done.stderr.strip().splitlines()[-1:]}")
+    return found
+
+
+class Heroku:
+    """The CLI in a shell that has evaluated `pogo env`."""
+
+    def __init__(self, platform: Installation, program: Path, work: Path) -> None:
+        self.platform = platform
+        self.work = work
+        exports = platform.pogo("env")
+        self.environment = dict(re.findall(r"^export (\w+)='?(.*?)'?$", exports, re.M))
+        self.environment["PATH"] = f"{program.parent}:{platform.environment['PATH']}"
+
+    def call(self, *args: str) -> subprocess.CompletedProcess[str]:
+        return self.platform.call(*args, cwd=self.work, env=self.environment)
+
+    def __call__(self, *args: str) -> str:
+        done = self.call("heroku", *args)
+        assert done.returncode == 0, f"heroku {' '.join(args)} ended with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def heroku(platform: Installation, program: Path) -> Heroku:
+    """In the directory of a small app that is not created yet."""
+    work = make(platform, "official", small("one"))
+    platform.pogo("destroy", "--confirm", "official", cwd=work)
+    return Heroku(platform, program, work)
+
+
+def test_the_life_of_an_app(platform: Installation, heroku: Heroku) -> None:
+    assert "admin@localhost" in heroku("whoami")
+    said = heroku("create", "official")
+    assert (
+        f"http://official.localhost:{platform.http_port}/ | https://localhost:{platform.https_port}/official.git"
+        in said
+    )
+    assert "official" in heroku("apps")
+
+    # git asks the CLI for the password, by the credential helper that it has set up for its host.
+    pushed = heroku.call("git", "push", "heroku", "main")
+    assert pushed.returncode == 0, pushed.stdout
+    assert "Verifying deploy... done." in pushed.stdout
+    eventually(lambda: platform.get("official").body == "one web.1")
+
+    assert "Setting GREETING and restarting official... done, v3" in heroku("config:set", "GREETING=good morning")
+    assert heroku("config:get", "GREETING") == "good morning\n"
+    eventually(lambda: platform.get("official", "/env/GREETING").body == "good morning")
+
+    assert "done, now running web at 2:Basic" in heroku("ps:scale", "web=2")
+    eventually(lambda: platform.pogo("ps", "-a", "official").count(": up ") == 2)
+    listed = heroku("ps")
+    assert "=== web (Basic): python3 server.py (2)" in listed
+    assert "web.2: up" in listed
+
+    log = heroku("logs", "-n", "100")
+    assert "app[api]: Scaled to web@2:Basic by user admin@localhost" in log
+    assert "heroku[web.1]: State changed from starting to up" in log
+
+    run = heroku.call("heroku", "run", "--exit-code", "echo $GREETING; (exit 9)")
+    assert run.returncode == 9, run.stdout
+    assert "good morning" in run.stdout
+
+    assert "v3" in heroku("releases")
+    assert "Rolling back official to v2... done, v4" in heroku("rollback", "v2")
+    eventually(lambda: platform.get("official", "/env/GREETING").body == "(none)")
+
+    assert "done" in heroku("domains:add", "www.official.example")
+    assert "www.official.example" in heroku("domains")
+    eventually(lambda: platform.get("www.official.example").status == 200)
+    heroku("maintenance:on")
+    eventually(lambda: platform.get("official").status == 503)
+
+    refused = heroku.call("heroku", "ps:scale", "worker=1")
+    assert refused.returncode != 0
+    assert "Couldn't find that process type (worker)" in refused.stdout
+    heroku("destroy", "--confirm", "official")
+    eventually(lambda: platform.get("official").status == 404)
+
+
+def test_the_official_and_our_own_client_share_an_app(platform: Installation, heroku: Heroku) -> None:
+    heroku("create", "both", "--remote", "official")
+    platform.pogo("git:remote", "-a", "both", cwd=heroku.work)
+    change(platform, heroku.work, small("two"))
+    eventually(lambda: platform.get("both").body == "two web.1")
+    assert "=== both Releases - Current: v2" in heroku("releases", "-a", "both")
+    heroku("destroy", "both", "--confirm", "both")

@@ -107,6 +107,8 @@ class Builds:
     async def _build(self, build: Build) -> None:
         """Compile, pack, store, release. Every step finds what an earlier daemon did already."""
         settings = self.platform.settings
+        if not self.platform.transcripts.exists(build.id):
+            self._say(build, f"Build started by user {build.user.email}")
         while True:
             self.platform.transcripts.restart(build.id)
             try:

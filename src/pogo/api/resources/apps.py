@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import Response
 
+from pogo.api import announce
 from pogo.api.answers import answer, listing
 from pogo.api.bodies import Body, resource_router
 from pogo.api.caller import Caller, Me, OwnApp, TheApp
@@ -35,6 +36,8 @@ def create(me: Me, body: NewApp = NewApp()) -> Response:
     settings = me.platform.settings
     stack = body.stack or settings.default_stack
     app = apps.create_app(me.platform.db, me.user, body.name, stack, settings.max_apps)
+    announce.note(me, app, "Initial release")
+    announce.note(me, app, "Release v1 created")
     me.platform.hints.wake("router")
     return answer(show.app(settings, app, None), 201)
 

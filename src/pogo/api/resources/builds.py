@@ -8,7 +8,7 @@ import uuid
 
 from fastapi import Response
 
-from pogo.api import announce, downloads
+from pogo.api import downloads
 from pogo.api.answers import answer, listing
 from pogo.api.bodies import Body, resource_router
 from pogo.api.caller import Me, TheApp
@@ -53,7 +53,6 @@ async def create(me: Me, app: TheApp, body: NewBuild) -> Response:
             raise InvalidParams(f"The checksum of the source does not match: it is SHA256:{digest}.")
         await asyncio.to_thread(platform.store.put, source, file_chunks(file))
     build = await platform.call(builds.start_build, app, me.user, source, blob.version, packs)
-    await asyncio.to_thread(announce.note, me, app, "Build started")
     platform.hints.wake("builds")
     return answer(show.build(platform.settings, build), 201)
 

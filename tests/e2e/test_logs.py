@@ -74,7 +74,16 @@ def test_filters(platform: Installation, app: Path) -> None:
     of_app = platform.pogo("logs", "-s", "app", cwd=app)
     assert "hello-there" in of_app
     assert "heroku[" not in of_app
-    assert "app[api]: Release v2 created by user admin@localhost" in of_app
+    api = [line.partition(" app[api]: ")[2] for line in of_app.splitlines() if " app[api]: " in line]
+    commit = platform.run("git", "rev-parse", "HEAD", cwd=app)[:8]
+    assert api[:6] == [
+        "Initial release by user admin@localhost",
+        "Release v1 created by user admin@localhost",
+        "Build started by user admin@localhost",
+        f"Deploy {commit} by user admin@localhost",
+        "Release v2 created by user admin@localhost",
+        "Build succeeded",
+    ]
     of_platform = platform.pogo("logs", "-s", "heroku", cwd=app)
     assert "heroku[web.1]: State changed from starting to up" in of_platform
     assert " app[" not in of_platform

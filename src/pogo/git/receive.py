@@ -93,17 +93,26 @@ class Receiver:
         if push.build is None:
             yield _end("archive", decision.deploy.new)
             return
+        if push.build.status == "succeeded":
+            yield story.warning("An earlier push of this commit was interrupted, but its build has succeeded.")
+            yield _end("exit", 0)
+            return
         yield story.warning("An earlier push of this commit was interrupted. Its build goes on; this is its output:")
         async for piece in self._watch(push, push.build):
             yield piece
 
     async def _interrupted_build(self, push: Push) -> Build | None:
-        """The unfinished build of the same commit, left by a push that ended before it."""
+        """The build of this commit whose push ended before it: unfinished, or the app's last one and released."""
         assert push.deploy
-        for build in await self.platform.call(builds.list_builds, push.app):
-            same = build.source_version == push.deploy.new and build.source.startswith(SOURCES)
-            if same and build.status == "pending":
+        made = await self.platform.call(builds.list_builds, push.app)
+        same = [one for one in made if one.source_version == push.deploy.new and one.source.startswith(SOURCES)]
+        for build in same:
+            if build.status == "pending":
                 return build
+        if same and same[-1] is made[-1] and same[-1].status == "succeeded":
+            release = await self.platform.call(releases.latest_release, push.app.id)
+            if release.slug_id == same[-1].slug_id and release.status != "failed":
+                return same[-1]
         return None
 
     async def _source(self, request: Request, push: Push) -> Response:

@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
 from cryptography.fernet import Fernet, MultiFernet
 from sqlalchemy import create_engine, event
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -75,6 +73,9 @@ def _explained() -> Iterator[None]:
 
 def migrate(url: str) -> None:
     """Bring the schema to this version. A database of a newer version is refused by Alembic."""
+    from alembic import command  # only bin/up migrates: pogod starts without it
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parents[1] / "model" / "migrations"))
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import timedelta
+from functools import cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
@@ -16,8 +17,12 @@ from pogo.services.database import Database
 
 TOKEN_PREFIX = "HRKU-"  # noqa: S105  (Heroku's tokens begin so; secret scanners know it)
 hasher = PasswordHasher()  # argon2id
-# Checked when the e-mail is unknown, so that the answer takes as long as for a known one.
-_NOBODY = hasher.hash(secrets.token_hex())
+
+
+@cache
+def _nobody() -> str:
+    """Checked when the e-mail is unknown, so that the answer takes as long as for a known one."""
+    return hasher.hash(secrets.token_hex())
 
 
 def sha256(secret: str) -> str:
@@ -72,7 +77,7 @@ def check_password(db: Database, email: str, password: str) -> User:
     with db.read() as session:
         user = session.scalar(select(User).where(User.email == email.strip().lower()))
     try:
-        hasher.verify((user and user.password_hash) or _NOBODY, password)
+        hasher.verify((user and user.password_hash) or _nobody(), password)
     except (VerifyMismatchError, InvalidHashError):
         user = None
     if not user:

@@ -164,6 +164,15 @@ def test_nobody_answers(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert result.err.startswith(f" ▸    Cannot reach the platform at api.localhost:{port}: Connection refused.\n")
 
 
+def test_a_platform_that_restarts_is_waited_for(cli: Cli) -> None:
+    cli.answer(
+        "DELETE /apps/myapp/dynos", {"id": "service_unavailable", "message": "Restarting."}, 503, Retry_After="1"
+    )
+    cli.answer("DELETE /apps/myapp/dynos", {}, 202)
+    assert cli.run("ps:restart", "-a", "myapp").status == 0
+    assert [request.method for request in cli.requests] == ["DELETE", "DELETE"]
+
+
 def test_answers_that_are_not_the_api(cli: Cli) -> None:
     cli.answer("GET /account", b"<html>", Content_Type="text/html")
     cli.answer("GET /account", b"<html>", 503, Content_Type="text/html")

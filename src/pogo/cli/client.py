@@ -21,6 +21,7 @@ from pogo.cli.platforms import Platform
 
 ACCEPT = "application/vnd.heroku+json; version=3"
 IDLE_TIMEOUT = 60.0
+RESTART_PATIENCE = 15.0
 KEEP_ALIVE = 4.0
 
 
@@ -131,7 +132,13 @@ class Api:
         if data is not None:
             sent["Content-Type"] = "application/json"
         try:
-            return self._send(method, path, data, sent)
+            patience = time.monotonic() + RESTART_PATIENCE
+            while True:
+                response, answer = self._send(method, path, data, sent)
+                # The router's own 503, with this header, says that the request has reached nobody: pogod restarts.
+                if response.status != 503 or not response.getheader("Retry-After") or time.monotonic() > patience:
+                    return response, answer
+                time.sleep(0.5)
         except (OSError, http.client.HTTPException) as failure:
             self._connection = None
             raise unreachable(self.platform.api, failure) from failure

@@ -114,6 +114,7 @@ def test_output_is_read_from_any_offset_again(run: Runner) -> None:
         assert sorted(frame.at for frame in seen) == [frame.at for frame in seen]
         for index, frame in enumerate(seen):
             assert await frames(rig.containers.logs(id, frame.offset)) == seen[index + 1 :]
+            assert await frames(rig.containers.logs(id, frame.offset - 1)) == seen[index:]
 
     run(scenario)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pogo.agent.spool import LONGEST_LINE, Lines, Spool, read
+from pogo.agent.spool import LONGEST_LINE, Lines, Spool, read, start_of
 
 
 def make(directory: Path, limit: int = 1 << 20) -> Spool:
@@ -23,6 +23,26 @@ def test_records_come_back_from_every_offset(tmp_path: Path) -> None:
     assert [(at, lost, data) for _, at, lost, data in records] == [(float(n), 0, b"%d\n" % n) for n in range(5)]
     for index, (after, *_) in enumerate(records):
         assert list(read(spool.fd, after)) == records[index + 1 :]
+
+
+def test_an_offset_inside_a_record_finds_its_start(tmp_path: Path) -> None:
+    spool = make(tmp_path)
+    for number in range(5000):
+        spool.append(float(number), b"first %d\nsecond\n" % number)
+    records = list(read(spool.fd, 0, 1 << 20))
+    for index in (0, 1, 2500, 4999):
+        start, (after, _, _, data) = (records[index - 1][0] if index else 0), records[index]
+        assert start_of(spool.fd, after) == after
+        assert start_of(spool.fd, after - len(b"second\n")) == start
+        assert next(read(spool.fd, start))[3] == data
+
+
+def test_a_spool_that_never_reached_the_disk_is_empty(tmp_path: Path) -> None:
+    (tmp_path / "spool").touch()
+    fd = os.open(tmp_path / "spool", os.O_RDONLY)
+    assert list(read(fd, 0)) == []
+    assert start_of(fd, 100) == 100
+    os.close(fd)
 
 
 def test_reading_gives_at_least_one_record_however_small_the_buffer(tmp_path: Path) -> None:

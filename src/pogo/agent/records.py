@@ -86,21 +86,29 @@ def create(installation: Installation, record: Record) -> tuple[int, socket.sock
 
 
 def load(installation: Installation, id: str) -> Record | None:
+    """None where there is no such record, or a power cut came before it was on the disk: see `erase_torn`."""
     try:
         fields = json.loads((directory(installation, id) / "spec").read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
     fields["continues"] = tuple(fields["continues"])
     return Record(**fields)
 
 
 def load_exit(installation: Installation, id: str) -> dict[str, object] | None:
-    """{"status", "at", "oom"} of an ended container."""
+    """{"status", "at", "oom"} of an ended container. One that a power cut has torn is as good as none."""
     try:
         found: dict[str, object] = json.loads((directory(installation, id) / "exit").read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
     return found
+
+
+def erase_torn(installation: Installation) -> None:
+    """Removes the containers whose record a power cut has torn; nothing of them runs any more."""
+    for path in installation.records.iterdir():
+        if not path.name.startswith(".") and load(installation, path.name) is None:
+            erase(installation, path.name)
 
 
 def write_exit(installation: Installation, id: str, status: int, oom: bool = False) -> None:

@@ -51,6 +51,7 @@ class Agent:
         self.refresh_network()
         for path in [*self.installation.records.glob(".*")]:
             shutil.rmtree(path, ignore_errors=True)
+        records.erase_torn(self.installation)
         self.list()
         listener = self._listen()
         woken, waker = socket.socketpair()

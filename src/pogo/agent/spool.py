@@ -94,6 +94,8 @@ def _count(data: bytes) -> int:
 
 def read(fd: int, offset: int, size: int = 256 << 10) -> Iterator[tuple[int, float, int, bytes]]:
     """Records from `offset` on, about `size` bytes: (offset after it, unix time, lines lost before it, data)."""
+    if os.fstat(fd).st_size < _HEADER.size:
+        return  # a power cut came before it was on the disk
     while True:
         first, end, dropped = _HEADER.unpack(os.pread(fd, _HEADER.size, 0))
         lost = dropped if offset < first else 0
@@ -114,6 +116,17 @@ def read(fd: int, offset: int, size: int = 256 << 10) -> Iterator[tuple[int, flo
         index += _RECORD.size + length
         yield position + index, at, before + lost, data
         lost = 0
+
+
+def start_of(fd: int, offset: int) -> int:
+    """Where to read from to get the whole record that `offset` lies in; the offset itself between two records."""
+    position = 0
+    while records := [*read(fd, position)]:
+        for position, _, _, data in records:
+            if position >= offset:
+                start = position - len(data) - _RECORD.size
+                return start if start < offset < position else offset
+    return offset
 
 
 class Lines:

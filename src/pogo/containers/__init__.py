@@ -137,6 +137,8 @@ class Containers(Protocol):
     def logs(self, id: str, offset: int = 0) -> AsyncIterator[Frame]:
         """Output from `offset` on, live, until the container has ended and all was read.
 
+        An offset inside a frame gives that whole frame again.
+
         Reading does not consume: see `collected`. A container with a tty, or with `stdin`, that
         has been attached gives its output to the attachment only.
         """

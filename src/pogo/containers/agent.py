@@ -72,6 +72,7 @@ class AgentContainers:
         stream = await self._connect(id, {"op": "follow"})
         fd = self._open_spool(id)
         try:
+            offset = spool.start_of(fd, offset) if offset else 0
             while True:
                 records = [*spool.read(fd, offset)]
                 for after, at, lost, data in records:

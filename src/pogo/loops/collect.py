@@ -50,11 +50,12 @@ class Collector:
         platform, labels = self.platform, container.labels
         app, dyno, release = labels["app"], labels["dyno"], labels.get("release", "")
         offset = await asyncio.to_thread(platform.logs.cursor, app, container.id)
-        safe = offset
+        known = safe = offset
         async for frame in platform.containers.logs(container.id, offset):
             if release:
                 platform.transcripts.append(release, frame.data)
-            pieces = split_output(frame.data, frame.offset)
+            # A daemon that was killed as it wrote may have left the first lines of a frame.
+            pieces = [piece for piece in split_output(frame.data, frame.offset) if piece.end > known]
             lines = [Line(frame.at, "app", dyno, piece.text, (container.id, piece.end)) for piece in pieces]
             if frame.lost:
                 lines.insert(0, _lost(frame.lost, dyno))

@@ -253,8 +253,7 @@ async def test_scaling_restarting_and_stopping(world: World) -> None:
     dynos.retire(db, world.app, "stopped", name="web.1")
     await world.until(lambda: world.states().get("web.1") == "down")
     formation.scale(db, world.app, [formation.Change("web", "0")])
-    await world.until(lambda: not world.containers.processes)
-    assert world.states() == {}
+    await world.until(lambda: not world.containers.processes and world.states() == {})
 
 
 async def test_a_destroyed_app_leaves_nothing(world: World) -> None:

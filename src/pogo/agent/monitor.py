@@ -20,6 +20,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NoReturn
 
 from pogo.agent import boot as booting
@@ -45,13 +46,22 @@ def run(boot: Boot) -> NoReturn:
         os.setsid()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        (records.directory(boot.installation, boot.record.id) / "pid").write_text(str(os.getpid()))
+        place = records.directory(boot.installation, boot.record.id)
+        (place / "pid").write_text(str(os.getpid()))
+        _own_log(place)
         _boot_and_serve(boot)
         status = 0
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
     os._exit(status)
+
+
+def _own_log(place: Path) -> None:
+    """The agent's streams may be gone when there is something to say."""
+    with (place / "monitor.log").open("ab") as file:
+        for standard in (1, 2):
+            os.dup2(file.fileno(), standard)
 
 
 def _boot_and_serve(boot: Boot) -> None:

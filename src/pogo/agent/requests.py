@@ -144,7 +144,9 @@ def _stack(agent: Holder, name: str) -> tuple[str, int]:
     try:
         image = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        raise ContainerError(f"The stack {name} is not installed: there is no {path}.") from None
+        raise ContainerError(
+            f"The stack {name} is not installed on this platform. Its operator can add it: pogo stack:build {name}"
+        ) from None
     try:
         return _loop(agent, image)
     finally:

@@ -193,7 +193,9 @@ async def _serve(env: Mapping[str, str], held: int, receive: Receive, send: Send
         await send({"type": "http.response.start", "status": status, "headers": headers})
         while chunk := await process.stdout.read(CHUNK):
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        # An answer that was cut short must not end well: the client would wait for ever for its rest.
+        if await process.wait() == 0:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
     except BaseException:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGTERM)  # git removes its temporary files

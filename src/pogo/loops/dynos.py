@@ -215,7 +215,7 @@ class Dynos:
         ):
             return
         self.boots.forget(dyno.id, dyno.container)
-        self._say(app, dyno, step.reason.capitalize() if step.reason else f"Process exited with status {step.status}")
+        self._say(app, dyno, _sentence(step.reason) or f"Process exited with status {step.status}")
         self._say(app, dyno, f"State changed from {'starting' if dyno.state == 'stopping' else dyno.state} to crashed")
         if wait >= 1:
             self._say(app, dyno, f"Crashed {step.restarts} times in a row: next start in {wait:.0f} seconds")
@@ -226,10 +226,9 @@ class Dynos:
         nothing = {"container": None} if reason else {}
         if not await self._change(dyno, state="complete", exit_status=status, **nothing):
             return
-        if reason:
-            self._say(app, dyno, reason)
         self.boots.forget(dyno.id, dyno.container)
-        self._say(app, dyno, f"Process exited with status {status}")
+        how = rules.WHY_LOST if status == rules.LOST else f"Process exited with status {status}"
+        self._say(app, dyno, _sentence(reason or how))
         self._say(app, dyno, f"State changed from {dyno.state} to complete")
         self.platform.hints.wake("releases", "attach")
 
@@ -270,3 +269,7 @@ class Dynos:
             except PogoError as error:
                 log.info("watch interrupted", error=str(error))
             await asyncio.sleep(1)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]

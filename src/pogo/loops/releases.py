@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 
 from pogo.model import Release
+from pogo.rules import formation
 from pogo.services import dynos, releases
 from pogo.services.platform import Platform
 
@@ -36,9 +37,16 @@ class Releases:
         succeeded = dyno.exit_status == 0
         platform.transcripts.finish(release.id)
         if await platform.call(releases.conclude, release.id, succeeded=succeeded):
-            outcome = (
-                "succeeded" if succeeded else f"failed (exit status {dyno.exit_status}); the previous release stays"
-            )
-            platform.say(release.app_id, "release", f"Release v{release.version} command {outcome}", at=time.time())
+            text = f"Release v{release.version} command {_outcome(dyno.exit_status)}"
+            platform.say(release.app_id, "release", text, at=time.time())
             platform.hints.wake("dynos", "router", "released")
         return True
+
+
+def _outcome(status: int | None) -> str:
+    if status == 0:
+        return "succeeded"
+    stays = "the previous release stays"
+    if status == formation.LOST:
+        return f"was interrupted, or could not be started; it is not run again by itself, and {stays}"
+    return f"failed (exit status {status}); {stays}"

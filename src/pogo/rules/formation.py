@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 # Heroku: a crashed dyno is started again at once, then after growing pauses.
 PAUSES = (0, 5, 15, 30, 60, 120, 300, 600)  # seconds, then `Bounds.pause_max`
 STEADY = timedelta(minutes=5)  # a dyno that was up so long starts over with the pauses
-LOST = -1  # exit status of a container that went down with the machine
+LOST = -1  # exit status of a container that went down with the machine, or with its monitor
+WHY_LOST = "Process lost: the machine was restarted, or what watches over the process was killed"
 UNCLAIMED = timedelta(minutes=5)  # an attached one-off dyno whose client never came
 KEPT = 60  # seconds that an ended one-off dyno stays known, for those who wait for its end
 
@@ -265,7 +266,7 @@ def _gone(dyno: DynoState, container: Seen | None, now: datetime, bounds: Bounds
 
 def _crash(dyno: DynoState, status: int, now: datetime, bounds: Bounds, reason: str = "") -> Crash:
     if status == LOST and not reason:
-        return Crash(dyno, status, dyno.restarts, 0, "the machine was restarted")
+        return Crash(dyno, status, dyno.restarts, 0, WHY_LOST)
     steady = dyno.state == "up" and now - dyno.state_at >= STEADY
     restarts = 1 if steady else dyno.restarts + 1
     return Crash(dyno, status, restarts, pause(restarts, bounds.pause_max), reason)

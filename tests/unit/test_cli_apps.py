@@ -57,9 +57,7 @@ def test_create_asks_sets_and_adds_the_remote(cli: Cli) -> None:
     cli.answer("PUT /apps/myapp/buildpack-installations", [])
     result = cli.run("create", "-s", "pogo-13", "-b", "heroku/python")
     assert result.status == 0
-    assert result.err == (
-        "Creating app... done, myapp, stack is pogo-13\nSetting buildpack to heroku/python... done\n"
-    )
+    assert result.err == ("Creating app... done, myapp, stack is pogo-13\nSetting buildpack to heroku/python... done\n")
     assert result.out == "https://myapp.localhost/ | https://localhost/myapp.git\n"
     assert [request.body for request in cli.requests] == [
         {"stack": "pogo-13"},

@@ -60,7 +60,7 @@ class AgentProcess:
         self.process: subprocess.Popen[bytes] | None = None
 
     def command(self, action: str) -> list[str]:
-        return [sys.executable, "-c", "from pogo.agent.server import main; main()", action]
+        return [sys.executable, "-c", "from pogo.agent.command import main; main()", action]
 
     def start(self) -> None:
         with self.log.open("ab") as log:

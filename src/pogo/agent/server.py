@@ -7,7 +7,6 @@ which keeps no state that is not on disk.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import fcntl
 import gc
@@ -17,7 +16,6 @@ import select
 import shutil
 import signal
 import socket
-import sys
 import traceback
 from collections.abc import Callable
 from itertools import pairwise
@@ -332,23 +330,3 @@ def cleanup(installation: Installation) -> None:
     network.delete_rules(installation)
     for name in ("agent.sock", "agent.lock", "seccomp"):
         Path(installation.run, name).unlink(missing_ok=True)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="pogo-agent",
-        description="The root half of Pogoapp. Settings: POGO_STATE_DIR, POGO_USER, POGO_SUBNET, POGO_UID_BASE,"
-        " POGO_MAX_APPS, POGO_BUILDPACKS_DIR, from the environment or the file that POGO_CONFIG names.",
-    )
-    parser.add_argument("action", nargs="?", choices=("serve", "cleanup"), default="serve")
-    action = parser.parse_args().action
-    try:
-        if os.geteuid() != 0:
-            raise PogoError("pogo-agent has to be started by root.")
-        installation = installations.load(os.environ)
-        if action == "cleanup":
-            cleanup(installation)
-        else:
-            Agent(installation).serve()
-    except PogoError as error:
-        sys.exit(f"pogo-agent: {error}")

@@ -281,7 +281,11 @@ COMMANDS = (
         strict=False,
     ),
     Command(
-        "stack:build", "stacks:build", "build a stack image (on the platform's machine, as root)", (Arg("name", True),)
+        "stack:build",
+        "stacks:build",
+        "build a stack image (on the platform's machine, as root)",
+        (Arg("name", True),),
+        (Flag("fresh", help="anew, with Debian's updates of today, though nothing is missing"),),
     ),
     Command(
         "version", "version:show", "print the version", (), (JSON, Flag("verbose", help="with the Python it runs on"))

@@ -40,4 +40,5 @@ def build(context: Context) -> None:
     if not os.access(agent, os.X_OK):
         raise CliError(f"There is no pogo-agent at {agent}.\nStack images are built on the platform's own machine.")
     sys.stdout.flush()
-    os.execv(agent, [agent, "stack:build", context.args["name"]])  # noqa: S606
+    fresh = ["--fresh"] if context.on("fresh") else []
+    os.execv(agent, [agent, "stack:build", context.args["name"], *fresh])  # noqa: S606

@@ -24,7 +24,8 @@ import uvloop
 from pogo.api.app import create_app
 from pogo.api.rendezvous import AttachTarget, Rendezvous
 from pogo.containers.agent import AgentContainers
-from pogo.errors import NotFound
+from pogo.disk import never_wait_for_the_log
+from pogo.errors import NotFound, PogoError
 from pogo.git import bridge
 from pogo.logs.files import FileLogs
 from pogo.logs.transcripts import Transcripts
@@ -52,6 +53,7 @@ GRACEFUL = 3  # seconds for requests in flight when pogod is told to stop
 
 
 def main() -> None:
+    never_wait_for_the_log()
     settings = Settings()
     structlog.configure(
         processors=[
@@ -100,17 +102,14 @@ def assemble(settings: Settings) -> Platform:
 async def serve(settings: Settings) -> None:
     platform = assemble(settings)
     platform.hints.bind(asyncio.get_running_loop())
-    # Whoever held these on this state directory is dead: its lock is ours.
-    await platform.call(builds.drop_claims, platform.node)
-    await platform.call(leases.let_go_of_node, platform.node)
-
     routes = RouterLoop(platform)
     await routes.begin()
     router_log = RouterLog(settings.run_dir / "router-log.sock", routes.on_records)
     await router_log.start()
     rendezvous = _rendezvous(platform)
     await rendezvous.start()
-    tasks = [asyncio.create_task(work) for work in _loops(platform, routes)]
+    taken_over = asyncio.create_task(_take_over(platform))
+    tasks = [asyncio.create_task(_after(taken_over, work)) for work in _loops(platform, routes)]
 
     app = create_app(platform)
     app.router.routes.extend(bridge.routes(platform))
@@ -133,6 +132,26 @@ async def serve(settings: Settings) -> None:
     await rendezvous.stop()
     await router_log.stop()
     platform.db.close()
+
+
+async def _take_over(platform: Platform) -> None:
+    """Free what the last daemon of this state directory held: it is dead, since its lock is ours.
+
+    Repeated while the disk is full; what runs is served and shown meanwhile.
+    """
+    while True:
+        try:
+            await platform.call(builds.drop_claims, platform.node)
+            await platform.call(leases.let_go_of_node, platform.node)
+            return
+        except PogoError as error:
+            log.warning("cannot begin to work", error=error.message)
+            await asyncio.sleep(1)
+
+
+async def _after(first: asyncio.Task[None], work: Coroutine[Any, Any, None]) -> None:
+    await asyncio.shield(first)
+    await work
 
 
 def _loops(platform: Platform, routes: RouterLoop) -> list[Coroutine[Any, Any, None]]:

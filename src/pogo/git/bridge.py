@@ -68,6 +68,8 @@ class Bridge:
         try:
             user, app = await self._authorize(request, service)
             await asyncio.to_thread(self.repositories.ensure, app.id)
+            if service == "git-receive-pack":
+                self.repositories.check_space()
         except PogoError as error:
             await _refusal(error)(scope, receive, send)
             return

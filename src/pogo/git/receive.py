@@ -137,12 +137,16 @@ class Receiver:
         return _told(self._watch(push, push.build))
 
     async def _watch(self, push: Push, build: Build) -> AsyncIterator[bytes]:
+        told = b""
         async for piece in story.of_build(self.platform, build):
+            told = (told + piece)[-200:]
             yield piece
         ended = await self.platform.call(builds.get_build, build.id)
         if ended is None or ended.status != "succeeded":
             if ended is None or ended.failure is None:
                 yield story.warning(f"Push rejected: {push.app.name} was destroyed meanwhile.")
+            elif b"Push " not in told:  # the build's last words found no room on a full disk
+                yield story.warning(ended.failure, "Push rejected, the build failed.")
             yield _end("exit", 1)
             return
         push.build = ended

@@ -19,6 +19,7 @@ from pogo.git import hook
 from pogo.process import run
 from pogo.settings import Settings
 
+LEAST_FREE = 16 << 20  # bytes for a push to be worth its beginning
 HOOKS = ("pre-receive", "post-receive")
 # Attributes of the commit must not hide files from the build, nor change them.
 ATTRIBUTES = "* -export-ignore -export-subst\n"
@@ -115,6 +116,12 @@ class Repositories:
             shutil.rmtree(new, ignore_errors=True)
             raise
         return path
+
+    def check_space(self) -> None:
+        """Raises StorageFull before git does, which would not say so."""
+        disk = os.statvfs(self.root)
+        if disk.f_bavail * disk.f_frsize < LEAST_FREE:
+            raise StorageFull
 
     @contextmanager
     def held_for_push(self, app_id: str) -> Iterator[int]:

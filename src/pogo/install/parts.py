@@ -20,7 +20,8 @@ def services(settings: Settings, environment: Path, config: Path) -> list[Servic
     programs = environment / "bin"
     shared = {"POGO_CONFIG": str(config)}
     inputs = settings.model_dump_json()
-    haproxy = ("/usr/sbin/haproxy", "-W", "-db", "-f", str(Files.of(settings).config))
+    # Quiet once it runs: its log stops on a full disk, and HAProxy would wait for it with all requests.
+    haproxy = ("/usr/sbin/haproxy", "-W", "-db", "-q", "-f", str(Files.of(settings).config))
     return [
         Service(
             "agent",

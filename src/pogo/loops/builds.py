@@ -89,20 +89,29 @@ class Builds:
             log.error("build interrupted, will be taken up again", build=build.id, exc_info=failure)
 
     async def _finish(self, build: Build) -> None:
-        transcripts = self.platform.transcripts
         try:
             await self._build(build)
         except BuildFailed as failure:
-            if not failure.said:
-                transcripts.append(build.id, build_inputs.rejected(failure.text))
-            if await self.platform.call(builds.fail_build, build, failure.text):
-                self._say(build, f"Build failed: {failure.text}")
+            await self._fail(build, failure.text, said=failure.said)
         except StorageFull as full:
-            transcripts.append(build.id, build_inputs.rejected(full.message))
-            await self.platform.call(builds.fail_build, build, full.message)
-        transcripts.finish(build.id)
+            await self._fail(build, full.message, said=False)
+        self.platform.transcripts.finish(build.id)
         self.platform.hints.wake("releases", "dynos")
         await self._clear(build)
+
+    async def _fail(self, build: Build, text: str, *, said: bool) -> None:
+        """Containers go first: on a full disk the words and the record may need their space."""
+        await self._clear(build, keep_source=True)
+        if not said:
+            try:
+                self.platform.transcripts.append(build.id, build_inputs.rejected(text))
+            except StorageFull as full:
+                log.warning("output of a build is lost", build=build.id, error=full.message)
+        if await self.platform.call(builds.fail_build, build, text):
+            try:
+                self._say(build, f"Build failed: {text}")
+            except StorageFull as full:
+                log.warning("a log line is lost", app=build.app.name, error=full.message)
 
     async def _build(self, build: Build) -> None:
         """Compile, pack, store, release. Every step finds what an earlier daemon did already."""

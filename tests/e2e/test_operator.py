@@ -71,6 +71,12 @@ def test_a_second_run_takes_seconds_and_touches_nothing(platform: Installation) 
     assert web_dynos(platform) == started
 
 
+def test_a_stack_is_built_by_name(platform: Installation) -> None:
+    assert "pogo-13 is pogo-13-" in platform.pogo("stack:build", "pogo-13")  # nothing is missing: at once
+    assert (platform.state / "stacks" / "pogo-13" / "current").is_symlink()
+    assert "Stacks: pogo-13, pogo-12" in platform.pogo("stack:build", "pogo-99", check=False)
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_killed_program_is_back_and_the_app_answers(platform: Installation, name: str) -> None:
     time.sleep(1.1)  # runit: one start a second

@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import shutil
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -21,7 +20,10 @@ ANSWER_SECONDS = 90
 def deploy(settings: Settings, caller: Caller, program: Path, checkout: Path, apps: list[str], say: Say) -> None:
     """Push `examples/flask` as the caller would. Repeatable: after an interruption it pushes again."""
     if not (NAME in apps and status(settings) == 200):
-        home = Path(tempfile.mkdtemp(prefix="pogo-first-"))
+        home = settings.state_dir / "first-app"  # one place, so that what an interrupted run left goes
+        if home.exists():
+            shutil.rmtree(home)
+        home.mkdir()
         try:
             _push(caller, program, checkout, home / NAME, apps, say)
         finally:

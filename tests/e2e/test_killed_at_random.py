@@ -18,7 +18,7 @@ from wreckage import Requests, answered, check_ticks, git_leftovers, releases, s
 from pogo.install import processes
 
 APP = "shaken"
-SECONDS = 60
+SECONDS = 45
 PAUSE = 1.2  # runit starts a program at most once a second
 SEED = int(os.environ.get("POGO_TEST_SEED") or random.randrange(1 << 32))
 

@@ -20,8 +20,7 @@ def services(settings: Settings, environment: Path, config: Path) -> list[Servic
     programs = environment / "bin"
     shared = {"POGO_CONFIG": str(config)}
     inputs = settings.model_dump_json()
-    # Quiet once it runs: its log stops on a full disk, and HAProxy would wait for it with all requests.
-    haproxy = ("/usr/sbin/haproxy", "-W", "-db", "-q", "-f", str(Files.of(settings).config))
+    haproxy = ("/usr/sbin/haproxy", "-W", "-db", "-f", str(Files.of(settings).config))
     return [
         Service(
             "agent",

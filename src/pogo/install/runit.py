@@ -30,6 +30,8 @@ RUN = """\
 exec 2>&1
 cd /
 ulimit -n "$(ulimit -Hn)"
+# svlogd stops on a full disk; the program shall lose its messages then, not wait.
+perl -MFcntl -e 'fcntl(STDOUT, F_SETFL, O_WRONLY | O_NONBLOCK)'
 exec env -i PATH={path} LC_ALL=C.UTF-8 {variables} setpriv {identity}--pdeathsig KILL -- {command}
 """
 

@@ -1,0 +1,132 @@
+"""The disk of the platform is full: what runs goes on, what is asked gets a clear error, and nothing is left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from installation import Installation, reserve
+from waiting import eventually
+from wreckage import Requests, answered, ask, log, settle, source, version
+
+APP = "filled"
+IMAGE_MB = 8000  # sparse; bin/up wants that much
+
+# Fills the disk of the build as far as it goes.
+GREEDY = "#!/bin/bash\necho filling the disk\nexec dd if=/dev/zero of=ballast bs=1M status=none\n"
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """A platform on a small disk of its own."""
+    here = reserve()
+    image = tmp_path_factory.mktemp("disk") / "image"
+    place = here.place / "disk"
+    place.mkdir()
+    subprocess.run(["truncate", "-s", f"{IMAGE_MB}M", image], check=True)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True)
+    subprocess.run(["mount", "-o", "loop", image, place], check=True)
+    small = replace(here, place=place)
+    for elsewhere in (here.home, here.checkout):
+        (place / elsewhere.name).symlink_to(elsewhere)
+    try:
+        small.up()
+        yield small
+    finally:
+        try:
+            (place / "filler").unlink(missing_ok=True)
+            if small.state.exists():
+                small.down("--purge", "--yes")
+        finally:
+            subprocess.run(["umount", place], check=True)
+            shutil.rmtree(here.place)
+            image.unlink()
+
+
+@pytest.fixture(scope="module")
+def repository(small: Installation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    work = small.create(source(tmp_path_factory.mktemp("filled") / "app"), APP)
+    small.push(work)
+    settle(small, APP, 1, version(small, APP))
+    return work
+
+
+def fill(small: Installation, leave_mb: int) -> None:
+    """Take what is free on the disk, but for some."""
+    free = shutil.disk_usage(small.place).free - (max(leave_mb, 16) << 20)
+    with (small.place / "filler").open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, free)
+    if not leave_mb:
+        with (small.place / "filler").open("ab", buffering=0) as file:
+            for size in (1 << 20, 4096):
+                with contextlib.suppress(OSError):
+                    while file.write(bytes(size)) == size:
+                        pass
+
+
+def free(small: Installation) -> None:
+    (small.place / "filler").unlink()
+
+
+def test_in_a_build(small: Installation, repository: Path) -> None:
+    """The pusher is told, the old release serves on, and after space was made the next push works."""
+    before = version(small, APP)
+    hook = repository / "bin" / "pre_compile"
+    harmless = hook.read_text()
+    hook.write_text(GREEDY)
+    small.commit(repository, "greedy")
+    fill(small, 150)
+    with Requests(small, APP) as load:
+        done = small.call("git", "push", "pogo", "main", cwd=repository, timeout=90)
+        assert done.returncode != 0
+        assert "space" in done.stdout, done.stdout
+        assert "Push rejected" in done.stdout or "Push failed" in done.stdout
+        settle(small, APP, 1, before)
+    assert load.failed == []
+    assert answered(small, f"/apps/{APP}/builds")[-1]["status"] == "failed"
+    free(small)
+    hook.write_text(harmless)
+    small.commit(repository, "modest")
+    assert "deployed to Pogo" in small.push(repository)
+    settle(small, APP, 1, before + 1)
+
+
+def test_everywhere(small: Installation, repository: Path) -> None:
+    """Requests are served and what is there is shown; changes are refused with the reason, also after a restart."""
+    with Requests(small, APP) as load:
+        fill(small, 0)
+        eventually(lambda: _refused(small), 60)
+        assert ask(small, f"/apps/{APP}")["name"] == APP
+        small.commit(repository, "too much")
+        done = small.call("git", "push", "pogo", "main", cwd=repository, timeout=60)
+        assert done.returncode != 0
+        assert "full" in done.stdout or "space" in done.stdout, done.stdout
+        small.kill("pogod")
+        answered(small, f"/apps/{APP}")
+        eventually(lambda: _refused(small), 60)
+        before = version(small, APP)
+        free(small)
+        said = small.pogo("config:set", "AFTER=1", "-a", APP)
+        assert f"v{before + 1}" in said
+        settle(small, APP, 1, before + 1)
+        lines = len(log(small, APP))
+        eventually(lambda: len(log(small, APP)) > lines + 20)
+    assert load.failed == []
+    assert "deployed to Pogo" in small.push(repository)
+    settle(small, APP, 1, before + 2)
+
+
+def _refused(small: Installation) -> bool:
+    """Whether a change is refused; SQLite finds room in its journal for some."""
+    done = small.call("pogo", "config:set", f"BALLAST={'x' * 20000}", "-a", APP)
+    if done.returncode:
+        assert "full" in done.stdout, done.stdout
+    else:
+        small.call("pogo", "config:unset", "BALLAST", "-a", APP)
+    return done.returncode != 0

@@ -12,8 +12,14 @@ from bench.table import show
 
 ROUNDS = 4
 SECONDS = 5
-NGINX = """events {} pid /tmp/nginx.pid; error_log stderr; daemon off;
-http { access_log off; server { listen PORT; location / { return 200 "Hello, world\\n"; } } }
+NGINX = """daemon off; pid /tmp/nginx.pid; error_log stderr;
+events {}
+http {
+  access_log off; keepalive_requests 1000000;
+  client_body_temp_path /tmp/b; proxy_temp_path /tmp/p; fastcgi_temp_path /tmp/f; uwsgi_temp_path /tmp/u;
+  scgi_temp_path /tmp/s;
+  server { listen PORT; location / { return 200 "Hello, world\\n"; } }
+}
 """
 
 
@@ -22,7 +28,7 @@ def measure(platform: Installation) -> None:
     work.mkdir()
     (work / "nginx.conf.in").write_text(NGINX)
     (work / "Procfile").write_text(
-        'web: sed "s/PORT/$PORT/" nginx.conf.in > nginx.conf && exec nginx -p . -c nginx.conf\n'
+        'web: sed "s/PORT/$PORT/" nginx.conf.in > nginx.conf && exec /usr/sbin/nginx -p . -c nginx.conf\n'
     )
     platform.run("git", "init", "--quiet", cwd=work)
     platform.commit(work, "nginx")
@@ -43,8 +49,9 @@ def _address(platform: Installation) -> str:
         runtime.connect(str(platform.state / "run" / "haproxy.sock"))
         runtime.sendall(b"show servers state\n")
         state = runtime.makefile().read()
-    row = next(row.split() for row in state.splitlines() if re.search(r" web-[0-9a-f]{12} ", row))
-    return f"{row[4]}:{row[18]}"
+    rows = [row.split() for row in state.splitlines() if re.search(r" web-[0-9a-f]{12} ", row)]
+    _, _, _, _, address, *rest = rows[-1]  # the app that was made last has the last backend
+    return f"{address}:{rest[13]}"
 
 
 def _wrk(url: str, host: str) -> float:

@@ -106,6 +106,22 @@ def test_container_of_a_killed_monitor_is_ended_and_reported_as_lost(agent: Agen
     uvloop.run(scenario())
 
 
+def test_container_whose_monitor_was_killed_before_its_first_step_has_no_output(agent: AgentProcess) -> None:
+    """The monitor makes the spool: until then there is a record and nothing else."""
+
+    async def scenario() -> None:
+        rig = rig_of(agent)
+        id = await rig.start(("wait",))
+        os.kill(monitor_of(agent, id), signal.SIGKILL)
+        assert (await rig.end(id)).status == -1
+        (records.directory(agent.installation, id) / "spool").unlink()
+        assert await rig.output(id) == b""
+        await rig.containers.remove(id)
+        assert await rig.seen(id) is None
+
+    uvloop.run(scenario())
+
+
 def test_start_is_finished_by_its_monitor_when_the_agent_dies(agent: AgentProcess) -> None:
     async def scenario() -> None:
         rig = rig_of(agent)

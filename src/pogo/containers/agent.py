@@ -70,7 +70,12 @@ class AgentContainers:
 
     async def logs(self, id: str, offset: int = 0) -> AsyncIterator[Frame]:
         stream = await self._connect(id, {"op": "follow"})
-        fd = self._open_spool(id)
+        try:
+            fd = self._open_spool(id)
+        except NotFound:
+            if (self._records / id).is_dir():
+                return  # its monitor was killed before there was any output
+            raise
         try:
             offset = spool.start_of(fd, offset) if offset else 0
             while True:

@@ -44,6 +44,9 @@ class Collector:
             except PogoError as error:  # agent restarted, disk full: the spool keeps it for us
                 log.warning("cannot collect output", container=container.id, error=str(error))
                 await asyncio.sleep(RETRY)
+            except Exception:
+                log.exception("cannot collect output", container=container.id)
+                await asyncio.sleep(RETRY)
         self.platform.hints.wake("dynos", "releases")
 
     async def _read(self, container: Observed) -> None:

@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import secrets
 import subprocess
 import threading
 import time
@@ -100,6 +101,7 @@ class Requests:
         self.platform = platform
         self.app = app
         self.asked: list[Asked] = []
+        self.mark = secrets.token_hex(4)  # tells its requests from those of every other test in the log
         self._ended = threading.Event()
         self._threads = [threading.Thread(target=self._ask, args=(name,)) for name in ("fast", "slow", "slow/2")]
 
@@ -117,7 +119,7 @@ class Requests:
         number = 0
         while not self._ended.is_set():
             number += 1
-            path = f"/{name}?{id(self)}-{number}"
+            path = f"/{name}?{self.mark}-{number}"
             began = time.time()
             try:
                 answer = self.platform.get(self.app, path)

@@ -226,7 +226,7 @@ def test_closing_a_terminal_hangs_up_what_runs_on_it(run: Callable[[Scenario], N
         await until(attachment, b"now\r\n")
         await asyncio.sleep(1)  # until the shell waits for the sleep: what is born during a hang-up misses it
         await attachment.close()
-        assert (await rig.end(id, within=8)).status == 129
+        assert (await rig.end(id, within=5)).status == 129
 
     run(scenario)
 

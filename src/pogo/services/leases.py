@@ -26,11 +26,6 @@ def hold(db: Database, name: str, token: str) -> bool:
         return True
 
 
-def let_go(db: Database, token: str) -> None:
-    with db.write() as session:
-        session.execute(delete(Lease).where(Lease.token == token))
-
-
 def let_go_of_node(db: Database, node: str) -> None:
     """Free the leases of this node's previous daemon, which is known to be dead (tokens are `node:…`)."""
     with db.write() as session:

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from installation import Installation
+from installation import Answer, Installation
 
 from pogo.git.repositories import LEFTOVERS
 from pogo.install import processes
@@ -152,14 +152,19 @@ class Requests:
 # -- what the platform says
 
 
-def ask(platform: Installation, path: str) -> Any:
-    """GET of the API."""
+def request(platform: Installation, method: str, path: str, body: object = None) -> Answer:
+    """A call of the API."""
     config = json.loads((platform.home / ".config/pogo/config.json").read_text())
     headers = {
         "Accept": "application/vnd.heroku+json; version=3",
         "Authorization": f"Bearer {config['platforms'][config['current']]['token']}",
     }
-    answer = platform.get("127.0.0.1", path, headers=headers)
+    return platform.get("127.0.0.1", path, method, headers, "" if body is None else json.dumps(body))
+
+
+def ask(platform: Installation, path: str) -> Any:
+    """GET of the API."""
+    answer = request(platform, "GET", path)
     assert answer.status in (200, 206), answer
     return json.loads(answer.body)
 

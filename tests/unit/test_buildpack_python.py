@@ -9,8 +9,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "buildpacks/python/lib"))
 
+from pack.steps import BuildFailed, config_vars
 from python_pack import django, install, version
-from python_pack.steps import BuildFailed, config_vars
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def fetch(given: str, root: Path, bundled: Path, env: Mapping[str, str]) -> Pack
     if isinstance(source, Bundled):
         if not (bundled / source.directory).is_dir():
             raise PlatformFault(f"The platform's own buildpack {given!r} is not installed here.")
-        shutil.copytree(bundled / source.directory, root, symlinks=True)
+        shutil.copytree(bundled / source.directory, root)  # links lead to what packs share
     elif isinstance(source, Git):
         _clone(source, root, env)
     else:

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from node_pack import archive
-from node_pack.steps import BuildFailed, run, topic, warning
+from pack import archive
+from pack.steps import BuildFailed, run, topic, warning
 
 NPM_CACHE_LIMIT = 500 << 20
 _DECLARED = (

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pack.steps import BuildFailed, config_vars, topic, warning
+from pack.steps import run as run_command
+
 from node_pack import dependencies, runtime
-from node_pack.steps import BuildFailed, config_vars, topic, warning
-from node_pack.steps import run as run_command
 
 _PROFILE = Path(__file__).with_name("profile.sh")
 

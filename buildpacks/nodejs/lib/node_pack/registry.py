@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from node_pack.steps import BuildFailed
+from pack.steps import BuildFailed
 
 _BRIEF = {"Accept": "application/vnd.npm.install-v1+json", "User-Agent": "pogo-nodejs-buildpack"}
 _TIMEOUT = 60

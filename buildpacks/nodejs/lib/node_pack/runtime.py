@@ -15,8 +15,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from node_pack import archive, registry, semver
-from node_pack.steps import BuildFailed, detail, topic
+from pack import archive
+from pack.steps import BuildFailed, detail, topic
+
+from node_pack import registry, semver
 
 DEFAULT = "24.x"
 """Used when package.json says nothing: a long-term support line."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from python_pack.steps import BuildFailed, run, topic, warning
+from pack.steps import BuildFailed, run, topic, warning
 
 
 def find_manage(build_dir: Path) -> Path | None:

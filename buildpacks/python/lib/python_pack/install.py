@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from python_pack import archive
-from python_pack.steps import BuildFailed, detail, run, topic
+from pack import archive
+from pack.steps import BuildFailed, detail, run, topic
 
 UV = "uv>=0.8,<1"
 _INCLUDE = re.compile(r"(?:-r|--requirement|-c|--constraint)[ =]?(.+)")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from pack.steps import BuildFailed, config_vars, hook, topic, warning
+
 from python_pack import django, install, version
-from python_pack.steps import BuildFailed, config_vars, hook, topic, warning
 
 _PROFILE = Path(__file__).with_name("profile.sh")
 
@@ -25,7 +26,12 @@ def run(build_dir: Path, cache_dir: Path, env_dir: Path) -> int:
 def _compile(build_dir: Path, cache_dir: Path, env_dir: Path) -> None:
     found = version.check(build_dir)
     topic(f"Using Python {found} of the stack")
-    env = {**os.environ, **config_vars(env_dir), "PYTHONUNBUFFERED": "1", "LANG": "en_US.UTF-8"}
+    env = {
+        **os.environ,
+        **config_vars(env_dir, "PYTHONHOME", "PYTHONPATH"),
+        "PYTHONUNBUFFERED": "1",
+        "LANG": "en_US.UTF-8",
+    }
     hook("pre_compile", build_dir, env)
     layout = install.prepare(build_dir, cache_dir)
     install.install(layout, found, env)

@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from python_pack.steps import BuildFailed
+from pack.steps import BuildFailed
 
 _RUNTIME = re.compile(r"python-(\d+)\.(\d+)(?:\.(\d+))?")
 _VERSION = re.compile(r"(?:python-|cpython-)?(\d+)\.(\d+)(?:\.(\d+))?")

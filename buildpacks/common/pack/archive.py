@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from node_pack.steps import BuildFailed
+from pack.steps import BuildFailed
 
 
 def save(directory: Path, file: Path) -> None:

@@ -28,17 +28,20 @@ def warning(text: str) -> None:
         print(f" !     {line}".rstrip(), flush=True)
 
 
-def config_vars(env_dir: Path) -> dict[str, str]:
-    """Config vars that a build may see; those that would break its tools are left out."""
+def config_vars(env_dir: Path, *hidden: str) -> dict[str, str]:
+    """Config vars that a build may see; those that would break its tools, and `hidden`, are left out."""
     found = {}
     for path in env_dir.iterdir() if env_dir.is_dir() else ():
-        if path.is_file() and path.name not in NOT_EXPORTED:
+        if path.is_file() and path.name not in NOT_EXPORTED and path.name not in hidden:
             found[path.name] = path.read_text(errors="surrogateescape")
     return found
 
 
-def run(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> int:
-    """Run a command with its output and errors indented by seven spaces; returns its status."""
+def run(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], printed: list[bytes] | None = None) -> int:
+    """Run a command with its output and errors indented by seven spaces; returns its status.
+
+    printed: gets the lines that it printed.
+    """
     with subprocess.Popen(
         [str(part) for part in command],
         cwd=cwd,
@@ -51,4 +54,16 @@ def run(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str]) -> int
         for line in process.stdout:
             sys.stdout.buffer.write((b"       " + line).rstrip() + b"\n")
             sys.stdout.buffer.flush()
+            if printed is not None:
+                printed.append(line)
     return process.returncode
+
+
+def hook(name: str, build_dir: Path, env: Mapping[str, str]) -> None:
+    """Run the app's own bin/pre_compile or bin/post_compile, where it has one."""
+    script = build_dir / "bin" / name
+    if script.is_file():
+        topic(f"Running {name} hook")
+        script.chmod(script.stat().st_mode | 0o755)
+        if run([script], build_dir, env):
+            raise BuildFailed(f"The hook bin/{name} failed.")

@@ -4,18 +4,22 @@ from pogo.model.apps import App, Collaborator, Domain, Formation
 from pogo.model.base import Base, utcnow
 from pogo.model.deploys import Build, Dyno, Lease, LogSession, Release, Slug
 from pogo.model.people import Authorization, User
+from pogo.model.setups import AppSetup, BuildpackName, Mirror
 
 __all__ = [
     "App",
+    "AppSetup",
     "Authorization",
     "Base",
     "Build",
+    "BuildpackName",
     "Collaborator",
     "Domain",
     "Dyno",
     "Formation",
     "Lease",
     "LogSession",
+    "Mirror",
     "Release",
     "Slug",
     "User",

@@ -13,7 +13,11 @@ from pogo.model.people import User
 
 
 class Slug(Record, Base):
-    """blob: key of the squashfs image in the object store. checksum: its SHA-256. size: bytes."""
+    """blob: key of the squashfs image in the object store. checksum: its SHA-256. size: bytes.
+
+    status: ready; for one that is uploaded (`POST /slugs`) before that awaited, preparing, or refused
+    with `failure`; then checksum is that of the archive, as the client gave it, or empty.
+    """
 
     __tablename__ = "slugs"
 
@@ -24,11 +28,16 @@ class Slug(Record, Base):
     stack: Mapped[str]
     process_types: Mapped[dict[str, str]] = mapped_column(JSON)
     commit: Mapped[str | None]
+    commit_description: Mapped[str | None]
     detected: Mapped[str | None]
+    status: Mapped[str] = mapped_column(default="ready", server_default="ready")
+    failure: Mapped[str | None]
 
 
 class Build(Record, Base):
     """status: pending, succeeded, failed. source: key of the source archive in the object store.
+
+    kind: app, or slug: the source is a slug's archive (`slug_id`), which is only checked and packed.
 
     claim_*: which daemon works on it, until when (conditional UPDATE; see services.leases).
     attempt: counts runs cut short by a fault of the platform; part of the containers' ids.
@@ -40,6 +49,7 @@ class Build(Record, Base):
 
     app_id: Mapped[str] = mapped_column(ForeignKey("apps.id", ondelete="CASCADE"), index=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
+    kind: Mapped[str] = mapped_column(default="app", server_default="app")
     status: Mapped[str] = mapped_column(default="pending")
     source: Mapped[str]
     source_version: Mapped[str | None]

@@ -6,9 +6,9 @@ import sys
 
 from installation import reserve
 
-from bench import boot, push, route
+from bench import boot, build, push, route
 
-TOPICS = {"boot": boot.measure, "route": route.measure, "push": push.measure}
+TOPICS = {"boot": boot.measure, "route": route.measure, "push": push.measure, "build": build.measure}
 
 
 def main(wanted: str) -> None:

@@ -10,12 +10,12 @@ import asyncio
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing
 from pathlib import Path
 
 from installation import Installation
 
+from bench import by_hand
 from bench.table import show
 from pogo.containers import ContainerSpec, Limits
 from pogo.containers.agent import AgentContainers
@@ -33,34 +33,17 @@ lxc.console.path = none
 
 def measure(platform: Installation) -> None:
     found: dict[str, list[float]] = {"bare namespaces (unshare, chroot)": [], "lxc-execute by hand": [], "pogo": []}
-    with tempfile.TemporaryDirectory() as directory, _root(platform, Path(directory)) as root:
+    image = (platform.state / "stacks" / "pogo-13" / "current").resolve()
+    with tempfile.TemporaryDirectory() as directory, by_hand.root(image, Path(directory)) as root:
         config = Path(directory) / "lxc.conf"
         config.write_text(LXC.format(root=root))
         bare = ("unshare", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "chroot", str(root), *COMMAND)
-        by_hand = ("lxc-execute", "-n", "bench", "-P", directory, "-f", str(config), "--", *COMMAND)
+        lxc = ("lxc-execute", "-n", "bench", "-P", directory, "-f", str(config), "--", *COMMAND)
         for number in range(ROUNDS):
-            for name, command in zip(found, (bare, by_hand), strict=False):
+            for name, command in zip(found, (bare, lxc), strict=False):
                 found[name].append(_until_output(command))
             found["pogo"].append(asyncio.run(_ours(platform, number)))
     show(found, "ms")
-
-
-@contextmanager
-def _root(platform: Installation, directory: Path) -> Iterator[Path]:
-    """The stack image below a writable layer, mounted as a person would."""
-    image = (platform.state / "stacks" / "pogo-13" / "current").resolve()
-    for name in ("stack", "upper", "work", "root"):
-        (directory / name).mkdir()
-    layers = f"lowerdir={directory}/stack,upperdir={directory}/upper,workdir={directory}/work"
-    subprocess.run(["mount", "-o", "loop,ro", image, directory / "stack"], check=True)
-    try:
-        subprocess.run(["mount", "-t", "overlay", "-o", layers, "overlay", directory / "root"], check=True)
-        try:
-            yield directory / "root"
-        finally:
-            subprocess.run(["umount", directory / "root"], check=True)
-    finally:
-        subprocess.run(["umount", directory / "stack"], check=True)
 
 
 def _until_output(command: tuple[str, ...]) -> float:

@@ -40,7 +40,7 @@ def client() -> Iterator[socket.socket]:
 
 
 def spec(**changes: Any) -> dict[str, Any]:
-    limits = {"memory": 64 << 20, "cpu_shares": 256, "pids": 64}
+    limits = {"memory": 64 << 20, "cpu_shares": 256, "pids": 64}  # as an older pogod asks
     plain = {"id": "a-1", "slot": 0, "stack": "pogo-13", "command": ["true"], "env": {}, "limits": limits}
     streams = {"tty": None, "stdin": False, "spool": 1 << 20, "labels": {}}
     files = {"slug": False, "inputs": [], "outputs": False, "builder": False, "continues": ""}

@@ -87,18 +87,18 @@ def test_rules_exempt_the_resolvers_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("unified", "own"), [(False, "lxc.cgroup.cpu.shares = 512"), (True, "lxc.cgroup2.cpu.weight = 50")]
+    ("unified", "own"), [(False, "lxc.cgroup.pids.max = 99"), (True, "lxc.cgroup2.pids.max = 99")]
 )
 def test_configuration_confines_the_process(unified: bool, own: str) -> None:
     text = lxc.configuration(
         id="web-1",
         base=1_000_000_000,
         cgroup="pogo-abc",
+        group="pogo-abc/c/web-1",
         unified=unified,
         rootfs=Path("/srv/root"),
         netns="/proc/1/fd/9",
         seccomp=Path("/srv/seccomp"),
-        cpu_shares=512,
         pids=99,
         tty=False,
     )
@@ -106,7 +106,7 @@ def test_configuration_confines_the_process(unified: bool, own: str) -> None:
     for line in ("lxc.no_new_privs = 1", "lxc.cap.keep = none", "lxc.init.uid = 1000", own):
         assert line in lines
     devices = [line for line in lines if ".devices." in line]
-    assert devices[0] == f"{own.split('.cpu', maxsplit=1)[0]}.devices.deny = a"
+    assert devices[0] == f"{own.split('.pids', maxsplit=1)[0]}.devices.deny = a"
     assert "lxc.console.path = none" in lines
     profile = lxc.seccomp_profile()
     assert profile.startswith("2\ndenylist\n[all]\n")

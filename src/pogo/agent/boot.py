@@ -14,7 +14,7 @@ import termios
 from dataclasses import dataclass
 from typing import NoReturn
 
-from pogo.agent import cgroups, lxc, network, records, rootfs
+from pogo.agent import cgroups, lxc, network, records, rootfs, syscalls
 from pogo.agent.installation import Installation
 from pogo.errors import ContainerError
 
@@ -27,6 +27,7 @@ class Boot:
     """What a monitor inherits from the agent. lock, listener, client and `keep` stay open in it to its end.
 
     tty: (rows, columns); spool: bytes of output kept; keep: descriptors of images and inputs.
+    disk, reserve: bytes it may write, and that have to stay free; 0 for no limit.
     """
 
     installation: Installation
@@ -40,6 +41,12 @@ class Boot:
     listener: socket.socket
     client: socket.socket
     keep: tuple[int, ...]
+    disk: int = 0
+    reserve: int = 0
+
+    @property
+    def group(self) -> str:
+        return records.group(self.installation, self.record.id, self.record.background)
 
 
 @dataclass
@@ -59,18 +66,19 @@ def start(boot: Boot) -> Process:
     rootfs.make_scratch(installation, record.id, layout.base)
     netns = network.connect_container(installation.interface(record.number), record.address)
     rootfs.assemble(installation, layout)
-    oom = cgroups.memory_group(records.group(installation, record.id), layout.memory)
+    oom = cgroups.memory_group(boot.group, layout.memory)
+    cgroups.weigh(boot.group, boot.cpu_shares, record.background)
     path = records.directory(installation, record.id)
     (path / "lxc.conf").write_text(
         lxc.configuration(
             id=record.id,
             base=layout.base,
             cgroup=installation.cgroup,
+            group=boot.group,
             unified=cgroups.UNIFIED,
             rootfs=installation.state / rootfs.MOUNT_POINT,
             netns=f"/proc/{os.getpid()}/fd/{netns}",
             seccomp=installation.run / "seccomp",
-            cpu_shares=boot.cpu_shares,
             pids=layout.pids,
             tty=boot.tty is not None,
         )
@@ -81,7 +89,7 @@ def start(boot: Boot) -> Process:
     (read, write), output, input = _streams(boot)
     pid = os.fork()
     if pid == 0:
-        _become(args, (read, write, write), told, terminal=boot.tty is not None)
+        _become(args, (read, write, write), told, boot.tty is not None, record.background)
     for fd in {told, read, write}:
         os.close(fd)
     process = Process(pid, os.pidfd_open(pid), output, input, oom)
@@ -127,7 +135,7 @@ def _streams(boot: Boot) -> tuple[tuple[int, int], int, int]:
     return (read, write), output, input
 
 
-def _become(args: list[str], streams: tuple[int, int, int], told: int, terminal: bool) -> NoReturn:
+def _become(args: list[str], streams: tuple[int, int, int], told: int, terminal: bool, background: bool) -> NoReturn:
     try:
         os.setsid()
         if terminal:
@@ -138,7 +146,9 @@ def _become(args: list[str], streams: tuple[int, int, int], told: int, terminal:
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
             signal.signal(name, signal.SIG_DFL)
         with open("/proc/self/oom_score_adj", "w") as file:
-            file.write("0")
+            file.write("500" if background else "0")  # the kernel's first choice when the whole machine is short
+        if background:
+            syscalls.idle_io()
         # No newuidmap on this PATH: LXC would run it, slowly, and it knows nothing of our uid ranges.
         os.execve(shutil.which(args[0]) or args[0], args, {"PATH": "/nonexistent"})  # noqa: S606
     except OSError as error:

@@ -1,7 +1,8 @@
 """Control groups of containers, in both layouts of the kernel: separate hierarchies (v1, hybrid) or one (v2).
 
-Each container has a group `pogo-<tag>/<id>` of ours, which carries the memory limit and counts what
-happens below; LXC makes the payload's group `p` in it.
+Each container has a group of ours, which carries its weight and its memory limit and counts what happens
+below; LXC makes the payload's group `p` in it. Containers in the background lie one group deeper, and that
+group weighs less than any other container: however many they are, together they are the lightest.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ import time
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
+BACKGROUND_SHARES = 16  # an eighth of the smallest dyno's
+_IO_WEIGHTS = ("io.bfq.weight", "io.weight", "blkio.bfq.weight", "blkio.weight")
+_IO_BACKGROUND = 10  # of 100 for a group that nobody has set
 UNIFIED = (ROOT / "cgroup.controllers").exists()
 
 
@@ -32,10 +36,10 @@ def memory_group(group: str, limit: int) -> int:
         parts = Path(group).parts
         for depth in range(len(parts)):
             parent = ROOT.joinpath(*parts[:depth])
-            (parent / "cgroup.subtree_control").write_text("+memory +pids +cpu")
+            _delegate(parent)
             parent.joinpath(parts[depth]).mkdir(exist_ok=True)
         directory = ROOT / group
-        (directory / "cgroup.subtree_control").write_text("+memory +pids +cpu")
+        _delegate(directory)
         (directory / "memory.max").write_text(str(limit))
         swap = directory / "memory.swap.max"
         if swap.exists():
@@ -52,6 +56,56 @@ def memory_group(group: str, limit: int) -> int:
     (directory / "cgroup.event_control").write_text(f"{event} {control}")
     os.close(control)
     return event
+
+
+def _delegate(group: Path) -> None:
+    available = (group / "cgroup.controllers").read_text().split()
+    wanted = [name for name in ("memory", "pids", "cpu", "io") if name != "io" or name in available]
+    (group / "cgroup.subtree_control").write_text(" ".join(f"+{name}" for name in wanted))
+
+
+def weigh(group: str, shares: int, background: bool) -> None:
+    """Gives `group` (of `memory_group`) its weight. In the background, the group above it is made light.
+
+    Weights count among the groups below one group, so they have to be on ours: LXC's group is alone in it.
+    """
+    _weigh_cpu(group, shares)
+    if background:
+        above = str(Path(group).parent)
+        _weigh_cpu(above, BACKGROUND_SHARES)
+        for hierarchy in hierarchies():
+            # Where neither the scheduler of the disk nor the kernel weighs, the class of I/O has to do: see boot.
+            for file in (hierarchy / above / name for name in _IO_WEIGHTS):
+                if file.exists():
+                    file.write_text(str(_IO_BACKGROUND))
+
+
+def _weigh_cpu(group: str, shares: int) -> None:
+    directory = (ROOT if UNIFIED else ROOT / "cpu") / group
+    directory.mkdir(parents=True, exist_ok=True)
+    if UNIFIED:
+        (directory / "cpu.weight").write_text(str(max(1, min(10_000, shares * 100 // 1024))))
+    else:
+        (directory / "cpu.shares").write_text(str(shares))
+
+
+def memory_used(group: str) -> int:
+    """Bytes that the processes of `group` hold, without what the kernel only caches for them."""
+    file = (ROOT if UNIFIED else ROOT / "memory") / group / "memory.stat"
+    names = ("anon", "shmem") if UNIFIED else ("total_rss", "total_shmem")
+    lines = (line.split() for line in file.read_text().splitlines())
+    return sum(int(value) for name, value in lines if name in names)
+
+
+def refused_forks(group: str) -> int:
+    """A descriptor of the payload's `pids.events`; -1 where there is none."""
+    file = _processes_file(group).parent / "p" / "pids.events"
+    return os.open(file, os.O_RDONLY | os.O_CLOEXEC) if file.exists() else -1
+
+
+def has_refused(events: int) -> bool:
+    """Whether a process was refused so far; `events`: of `refused_forks`. OSError where the group is gone."""
+    return any(line.startswith("max ") and line != "max 0" for line in os.pread(events, 4096, 0).decode().splitlines())
 
 
 def oom_killed(event: int) -> bool:

@@ -30,18 +30,20 @@ def configuration(
     id: str,
     base: int,
     cgroup: str,
+    group: str,
     unified: bool,
     rootfs: Path,
     netns: str,
     seccomp: Path,
-    cpu_shares: int,
     pids: int,
     tty: bool,
 ) -> str:
-    """The text of the configuration file; `cgroup`: the installation's group, `unified`: cgroup v2, `netns`: a path."""
+    """The text of the configuration file.
+
+    cgroup: the installation's group; group: the container's; unified: cgroup v2; netns: a path.
+    """
     files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 10_000)
     limit = "lxc.cgroup2" if unified else "lxc.cgroup"
-    weight = f"weight = {max(1, min(10_000, cpu_shares * 100 // 1024))}" if unified else f"shares = {cpu_shares}"
     lines = [
         f"lxc.uts.name = {id}",
         f"lxc.rootfs.path = dir:{rootfs}",
@@ -62,10 +64,9 @@ def configuration(
         f"lxc.prlimit.nofile = {files}",
         "lxc.prlimit.core = 0",
         f"{limit}.pids.max = {pids}",
-        f"{limit}.cpu.{weight}",
         f"{limit}.devices.deny = a",
         *(f"{limit}.devices.allow = c {device} rw" for device in _DEVICES),
-        f"lxc.cgroup.dir.container = {cgroup}/c/{id}/p",
+        f"lxc.cgroup.dir.container = {group}/p",
         f"lxc.cgroup.dir.monitor = {cgroup}/m/{id}",
         f"lxc.cgroup.dir.monitor.pivot = {cgroup}/pivot",
     ]

@@ -28,6 +28,7 @@ from pogo.agent import cgroups, records, spool
 from pogo.agent.boot import Boot, Process
 from pogo.agent.installation import Installation
 from pogo.agent.peers import Json, announce_end, answer, is_allowed, send_once
+from pogo.agent.usage import Usage
 from pogo.errors import ContainerError
 
 HANG_UP_SECONDS = 10
@@ -96,7 +97,8 @@ class Monitor:
         self.installation: Installation = boot.installation
         self.id = boot.record.id
         self.outputs = boot.record.outputs
-        self.group = records.group(boot.installation, self.id)
+        self.group = boot.group
+        self.usage = Usage(boot) if boot.record.background else None
         self.listener = boot.listener
         self.process = process
         self.spool = kept
@@ -121,10 +123,12 @@ class Monitor:
             poll = select.poll()
             for fd, (events, _) in interest.items():
                 poll.register(fd, events)
-            until = min(self.kill_at, self.finish_by)
+            until = min(self.kill_at, self.finish_by, self.usage.next if self.usage else _NEVER)
             wait = None if until == _NEVER else max(0, until - time.monotonic()) * 1000 + 1
             for fd, _ in poll.poll(wait):
                 interest[fd][1]()
+            if self.status is None and self.usage and self.usage.look():
+                self.kill_at = 0
             if self.status is None and time.monotonic() >= self.kill_at:
                 self._kill()
         self._close()
@@ -135,7 +139,8 @@ class Monitor:
             return False
         late = time.monotonic() >= self.finish_by
         if not self.recorded and (self.process.output < 0 or late):
-            records.write_exit(self.installation, self.id, self.status, self.oom)
+            peak, exceeded = (self.usage.peak, self.usage.exceeded) if self.usage else (0, "")
+            records.write_exit(self.installation, self.id, self.status, self.oom, peak, exceeded)
             self.recorded = True
         return late or (self.recorded and not (self.attached and self.attached.pending))
 
@@ -191,6 +196,8 @@ class Monitor:
         code = os.waitstatus_to_exitcode(waited)
         self.status = 128 + signal.SIGKILL if self.killed else code if code >= 0 else 128 - code
         self.oom = cgroups.oom_killed(self.process.oom)  # before its group goes: that signals it too
+        if self.usage:
+            self.usage.end()
         records.sweep(self.installation, self.id, keep_files=True)
         self.finish_by = time.monotonic() + _DRAIN_SECONDS
 
@@ -205,6 +212,8 @@ class Monitor:
             return
         except OSError:
             data = b""  # EIO: the last process has closed the terminal
+        if self.usage:
+            self.usage.listen()
         if not data:
             self._output_ended()
         elif self.attached:

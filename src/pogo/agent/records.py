@@ -30,7 +30,10 @@ LOST = -1
 
 @dataclass(frozen=True)
 class Record:
-    """number: of its address in the subnet; continues: the containers on whose files it stands, nearest first."""
+    """number: of its address in the subnet; continues: the containers on whose files it stands, nearest first.
+
+    background: whether it is one of those that together weigh less than any other.
+    """
 
     id: str
     number: int
@@ -40,6 +43,7 @@ class Record:
     outputs: bool
     continues: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
+    background: bool = False
 
 
 def observed(record: Record, end: dict[str, object] | None) -> dict[str, object]:
@@ -57,9 +61,14 @@ def directory(installation: Installation, id: str) -> Path:
     return installation.records / id
 
 
-def group(installation: Installation, id: str) -> str:
-    """The container's control group, below each hierarchy."""
-    return f"{installation.cgroup}/c/{id}"
+def group(installation: Installation, id: str, background: bool) -> str:
+    """The container's control group, below each hierarchy. No id begins with a dot."""
+    return f"{installation.cgroup}/c/.background/{id}" if background else f"{installation.cgroup}/c/{id}"
+
+
+def _groups(installation: Installation, id: str) -> list[str]:
+    """Where the payload of a container can be, also of one whose record is torn."""
+    return [group(installation, id, background) for background in (False, True)]
 
 
 def _monitor_group(installation: Installation, id: str) -> str:
@@ -96,7 +105,10 @@ def load(installation: Installation, id: str) -> Record | None:
 
 
 def load_exit(installation: Installation, id: str) -> dict[str, object] | None:
-    """{"status", "at", "oom"} of an ended container. One that a power cut has torn is as good as none."""
+    """{"status", "at", "oom", "peak", "exceeded"} of an ended container.
+
+    One that a power cut has torn is as good as none.
+    """
     try:
         found: dict[str, object] = json.loads((directory(installation, id) / "exit").read_text())
     except (FileNotFoundError, ValueError):
@@ -111,10 +123,13 @@ def erase_torn(installation: Installation) -> None:
             erase(installation, path.name)
 
 
-def write_exit(installation: Installation, id: str, status: int, oom: bool = False) -> None:
+def write_exit(
+    installation: Installation, id: str, status: int, oom: bool = False, peak: int = 0, exceeded: str = ""
+) -> None:
     path = directory(installation, id) / "exit"
     new = path.with_suffix(".new")
-    new.write_text(json.dumps({"status": status, "at": time.time(), "oom": oom}))
+    end = {"status": status, "at": time.time(), "oom": oom, "peak": peak, "exceeded": exceeded}
+    new.write_text(json.dumps(end))
     new.rename(path)
 
 
@@ -134,10 +149,9 @@ def lock(installation: Installation, id: str) -> int | None:
 
 def sweep(installation: Installation, id: str, keep_files: bool) -> None:
     """Ends what still runs of a container and removes its control groups and, unless kept, its files."""
-    cgroups.kill(group(installation, id))
-    cgroups.kill(_monitor_group(installation, id))
-    cgroups.remove(group(installation, id))
-    cgroups.remove(_monitor_group(installation, id))
+    for name in (*_groups(installation, id), _monitor_group(installation, id)):
+        cgroups.kill(name)
+        cgroups.remove(name)
     if not keep_files:
         shutil.rmtree(installation.scratch / id, ignore_errors=True)
 
@@ -184,11 +198,12 @@ def erase(installation: Installation, id: str) -> None:
 
 
 def _kill_payload(installation: Installation, id: str) -> None:
-    for pid in cgroups.processes(group(installation, id)):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
+    for name in _groups(installation, id):
+        for pid in cgroups.processes(name):
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
 
 
 def cleanup(installation: Installation) -> None:

@@ -73,6 +73,7 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
             outputs=bool(spec["outputs"]),
             continues=continues,
             labels={str(key): str(value) for key, value in spec["labels"].items()},
+            background=bool(spec["limits"].get("background")),
         )
         layout = rootfs.Layout(
             id=id,
@@ -103,6 +104,8 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
         tty=tuple(spec["tty"]) if spec["tty"] else None,
         stdin=bool(spec["stdin"]),
         spool=max(64 << 10, int(spec["spool"])),
+        disk=int(spec["limits"].get("disk", 0)),
+        reserve=int(spec["limits"].get("reserve", 0)),
         lock=lock,
         listener=listener,
         client=client,

@@ -18,11 +18,19 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Limits:
-    """memory: bytes; cpu_shares: relative weight (1024 = one standard share); pids: processes."""
+    """memory: bytes; cpu_shares: relative weight (1024 = one standard share); pids: processes.
+
+    background: all such containers together weigh less, in CPU and I/O, than any one that is not; what they
+    use is measured, and these limits hold for them only. disk: bytes that it may write. reserve: bytes that
+    have to stay free on the disk; 0: no limit. A container that passes one of the two is killed.
+    """
 
     memory: int
     cpu_shares: int = 256
     pids: int = 256
+    background: bool = False
+    disk: int = 0
+    reserve: int = 0
 
 
 @dataclass(frozen=True)
@@ -66,11 +74,17 @@ class ContainerSpec:
 
 @dataclass(frozen=True)
 class Exit:
-    """status: 0–255, 128+n for signal n, -1 where it was lost (machine restarted); at: unix time."""
+    """status: 0–255, 128+n for signal n, -1 where it was lost (machine restarted); at: unix time.
+
+    Of containers in the background, peak: the most memory that its processes held, in bytes, as far as was
+    seen; exceeded: the other limit that it met, `pids`, `disk` or `reserve`.
+    """
 
     status: int
     at: float
     oom: bool = False
+    peak: int = 0
+    exceeded: str = ""
 
 
 @dataclass(frozen=True)

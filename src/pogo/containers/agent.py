@@ -14,6 +14,7 @@ import shutil
 import socket
 import struct
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -301,7 +302,7 @@ def _encode(spec: ContainerSpec) -> Json:
         "stack": spec.stack,
         "command": list(spec.command),
         "env": dict(spec.env),
-        "limits": {"memory": spec.limits.memory, "cpu_shares": spec.limits.cpu_shares, "pids": spec.limits.pids},
+        "limits": asdict(spec.limits),
         "slug": spec.slug is not None,
         "tty": spec.tty,
         "stdin": spec.stdin,
@@ -315,5 +316,5 @@ def _encode(spec: ContainerSpec) -> Json:
 
 
 def _observed(item: Json) -> Observed:
-    end = Exit(item["exit"]["status"], item["exit"]["at"], item["exit"]["oom"]) if item["exit"] else None
+    end = Exit(**item["exit"]) if item["exit"] else None
     return Observed(item["id"], item["address"], item["started_at"], item["labels"], end)

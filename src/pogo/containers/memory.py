@@ -90,13 +90,13 @@ class MemoryContainers:
     def emit(self, id: str, data: bytes) -> None:
         self.processes[id].emit(data)
 
-    def end(self, id: str, status: int = 0, oom: bool = False) -> None:
+    def end(self, id: str, status: int = 0, oom: bool = False, exceeded: str = "") -> None:
         """The process of a running container ends."""
         process = self.processes[id]
         if process.exit is not None:
             return
         process._keep(process._partial)
-        process.exit = Exit(status, time.time(), oom)
+        process.exit = Exit(status, time.time(), oom, exceeded=exceeded)
         if process._killer:
             process._killer.cancel()
         if process._task and process._task is not asyncio.current_task():

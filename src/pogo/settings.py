@@ -43,9 +43,14 @@ class Settings(BaseSettings):
     stacks: str = "pogo-13,pogo-12"
     default_stack: str = "pogo-13"
     build_concurrency: int = 2
-    build_timeout: int = 3600
+    build_timeout: int = 900
     build_memory_mb: int = 4096
+    build_processes: int = 4096
+    build_disk_mb: int = 8192
+    build_cache_mb: int = 1024
     slug_max_mb: int = 1024
+    keep_slugs: int = Field(default=10, ge=1)
+    keep_days: int = Field(default=30, ge=1)
     log_lines: int = 100_000
     boot_timeout: float = 60
     stop_grace: float = 30

@@ -1,4 +1,4 @@
-"""Of containers in the background, on real cgroups: they are the lightest, what they use is seen, and limits are told."""
+"""Of containers in the background: they are the lightest, what they use is seen, and limits are told."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
 Scenario = Callable[[Rig], Awaitable[None]]
 MEMORY = 256 << 20
-FORK_UNTIL_REFUSED = "my $n = 0; while ($n < 100) { defined(my $p = fork) or last; if (!$p) { sleep 1; exit } $n++ } print qq(refused\n); exit 7"
+FORK_UNTIL_REFUSED = """my $n = 0;
+while ($n < 100) { defined(my $p = fork) or last; if (!$p) { sleep 1; exit } $n++ }
+print "refused\n"; exit 7"""
 
 
 @pytest.fixture(scope="module")

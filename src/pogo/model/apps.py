@@ -16,6 +16,7 @@ class App(Record, Base):
 
     config: the config vars that the next release gets. buildpacks: as the user set them, in order.
     detected: display name the last build's buildpack gave ("Python").
+    cache_purged_at: builds that began before do not save the build cache.
     destroyed_at: set when the user destroyed it. It is gone for users at once (its name is free); the
     row stays, and with it the slot, until a loop has cleared away its containers and files.
     """
@@ -33,6 +34,7 @@ class App(Record, Base):
     config: Mapped[dict[str, str]] = mapped_column(EncryptedJson, default=dict)
     released_at: Mapped[datetime | None]
     repo_size: Mapped[int | None]
+    cache_purged_at: Mapped[datetime | None]
     destroyed_at: Mapped[datetime | None]
     owner: Mapped[User] = relationship(lazy="joined")
 

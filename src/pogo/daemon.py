@@ -32,6 +32,8 @@ from pogo.logs.transcripts import Transcripts
 from pogo.loops.builds import Builds
 from pogo.loops.cleanup import PERIOD as CLEANUP_PERIOD
 from pogo.loops.cleanup import Cleanup
+from pogo.loops.drains import PERIOD as DRAINS_PERIOD
+from pogo.loops.drains import Drains
 from pogo.loops.dynos import PERIOD as DYNOS_PERIOD
 from pogo.loops.dynos import Dynos
 from pogo.loops.releases import PERIOD as RELEASES_PERIOD
@@ -161,6 +163,7 @@ def _loops(platform: Platform, routes: RouterLoop) -> list[Coroutine[Any, Any, N
         keep_turning(platform, "dynos", token, dynos_loop.turn, DYNOS_PERIOD),
         keep_turning(platform, "releases", token, Releases(platform).turn, RELEASES_PERIOD),
         keep_turning(platform, "router", token, routes.turn, ROUTES_PERIOD),
+        keep_turning(platform, "drains", token, Drains(platform).turn, DRAINS_PERIOD),
         keep_turning(platform, "cleanup", token, Cleanup(platform).turn, CLEANUP_PERIOD),
         Builds(platform).run(),
         dynos_loop.watch(),

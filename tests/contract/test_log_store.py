@@ -21,6 +21,12 @@ def logs(request: pytest.FixtureRequest, tmp_path: Path) -> LogStore:
     return FileLogs(tmp_path / "logs", 100_000) if request.param == "files" else MemoryLogs()
 
 
+@pytest.fixture(params=["files", "memory"])
+def small(request: pytest.FixtureRequest, tmp_path: Path) -> LogStore:
+    """Keeps some hundred lines."""
+    return FileLogs(tmp_path / "logs", 100) if request.param == "files" else MemoryLogs(300)
+
+
 def line(text: object, dyno: str = "web.1", source: str = "app", origin: tuple[str, int] | None = None) -> Line:
     return Line(1795435200.123456, source, dyno, str(text), origin)
 
@@ -90,10 +96,14 @@ def test_followers_get_what_comes_after_an_id(logs: LogStore) -> None:
 
 
 @pytest.mark.parametrize("id", ["garbage", "99999999:0", "1:99999", "999999", "-1", "1:1"])
-def test_an_unknown_id_starts_at_the_oldest(logs: LogStore, id: str) -> None:
+def test_an_unknown_id_starts_at_the_oldest_and_says_so(logs: LogStore, id: str) -> None:
     async def scenario() -> None:
         logs.append("app", [line("first"), line("second")])
-        assert texts(await take(logs.follow("app", id), 2)) == ["first", "second"]
+        [(gap_id, gap), *others] = await take(logs.follow("app", id), 3)
+        assert (gap_id, gap.source, gap.dyno) == (id, "heroku", "logplex")
+        assert gap.text.startswith("Error L10 ")
+        assert texts(others) == ["first", "second"]
+        assert texts(await take(logs.follow("app", id, Filter(source="app")), 2)) == ["first", "second"]
 
     asyncio.run(scenario())
 
@@ -151,6 +161,22 @@ def test_a_slow_follower_blocks_nobody(logs: LogStore) -> None:
             logs.append("app", [line(number)])
         assert time.monotonic() - started < 5
         assert texts(await take(slow, 2000)) == [str(number) for number in range(1, 2001)]
+
+    asyncio.run(scenario())
+
+
+def test_a_follower_is_told_what_it_has_missed(small: LogStore) -> None:
+    async def scenario() -> None:
+        stream = small.follow("app", "")
+        small.append("app", [line(0)])
+        [(first, _)] = await take(stream, 1)
+        for number in range(1, 1000):
+            small.append("app", [line(number)])
+        [(id, gap), (_, next)] = await take(stream, 2)
+        assert (id, gap.dyno) == (first, "logplex")
+        assert int(next.text) > 1
+        rest = texts(await take(stream, 999 - int(next.text)))
+        assert rest == [str(number) for number in range(int(next.text) + 1, 1000)]
 
     asyncio.run(scenario())
 

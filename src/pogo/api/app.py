@@ -22,6 +22,7 @@ from pogo.api.resources import (
     collaborators,
     config_vars,
     domains,
+    drains,
     dynos,
     formation,
     logs,
@@ -46,6 +47,7 @@ RESOURCES = (
     formation,
     dynos,
     domains,
+    drains,
     catalog,
     logs,
 )

@@ -134,6 +134,11 @@ COMMANDS = (
     Command("domains:info", "domains:info", "show a domain", (Arg("hostname", True),), APP),
     Command("domains:remove", "domains:remove", "remove a domain", (Arg("hostname", True),), APP),
     Command("domains:wait", "domains:wait", "wait until domains are ready", (Arg("hostname"),), APP),
+    Command("drains", "drains:show", "list where the log of an app is sent to", (), (*APP, JSON)),
+    Command(
+        "drains:add", "drains:add", "send the log to https://, syslog+tls:// or syslog://", (Arg("url", True),), APP
+    ),
+    Command("drains:remove", "drains:remove", "stop sending the log there", (Arg("url", True),), APP),
     Command(
         "env",
         "environment:show",

@@ -31,6 +31,7 @@ UNSUPPORTED = {
     ("domains", "filter"): USE_JSON,
     ("domains", "no-wrap"): "nothing is wrapped",
     ("domains", "sort"): USE_JSON,
+    ("drains", "extended"): NO_EXTENDED,
     ("ps", "extended"): NO_EXTENDED,
     ("releases", "extended"): NO_EXTENDED,
     ("run", "listen"): "it opens ports of another platform's tooling",

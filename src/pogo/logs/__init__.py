@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -42,7 +43,11 @@ class LogStore(Protocol):
         ...
 
     def follow(self, app: str, after: str, filter: Filter = Filter()) -> AsyncIterator[tuple[str, Line]]:
-        """Lines after the one with id `after`, live, for ever. An id that is gone starts at the oldest."""
+        """Lines after the one with id `after`, live, for ever; from the oldest for an empty id.
+
+        Where lines went before they were read (an id that is gone, a follower that is too slow), a
+        `gap` stands in their place, with the id of the last line that was read.
+        """
         ...
 
     def cursor(self, app: str, container: str) -> int:
@@ -50,3 +55,8 @@ class LogStore(Protocol):
         ...
 
     def destroy(self, app: str) -> None: ...
+
+
+def gap() -> Line:
+    """What a reader is told in the place of lines that he has missed; the code is Heroku's."""
+    return Line(time.time(), "heroku", "logplex", "Error L10 (output buffer overflow): older messages were dropped.")

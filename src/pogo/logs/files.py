@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from pogo.disk import full_disk_is_an_error, write_whole
-from pogo.logs import Filter, Line, segments
+from pogo.logs import Filter, Line, gap, segments
 from pogo.logs.bells import Bells
+from pogo.rules.log_lines import matches
 
 SEGMENTS = 8
 BYTES_PER_LINE = 256
@@ -31,6 +32,9 @@ class _Position(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.number}:{self.offset}"
+
+
+_OLDEST = _Position(0, 0)
 
 
 class _Stream:
@@ -115,16 +119,20 @@ class FileLogs:
     async def follow(self, app: str, after: str, filter: Filter = Filter()) -> AsyncIterator[tuple[str, Line]]:
         stream = self._stream(app)
         position = _locate(stream, after)
+        missed = bool(after) and position == _OLDEST
+        last = after
         with stream.bells.listen() as bell:
             while not stream.bells.closed:
+                if missed and matches("heroku", "logplex", filter.source, filter.dyno):
+                    yield last, gap()
                 newest = stream.end()
                 # What was just written is in memory; older blocks may have to come from the disk.
                 if newest.number == position.number and newest.offset - position.offset <= segments.BLOCK:
-                    lines, reached = _read(stream, position, newest, filter)
+                    lines, reached, missed = _read(stream, position, newest, filter)
                 else:
-                    lines, reached = await asyncio.to_thread(_read, stream, position, newest, filter)
-                for line in lines:
-                    yield line
+                    lines, reached, missed = await asyncio.to_thread(_read, stream, position, newest, filter)
+                for last, line in lines:
+                    yield last, line
                 if reached == position:
                     await bell.wait()
                 else:
@@ -189,13 +197,13 @@ def _locate(stream: _Stream, id: str) -> _Position:
                     return position
             finally:
                 os.close(fd)
-    return _Position(0, 0)
+    return _OLDEST
 
 
 def _read(
     stream: _Stream, position: _Position, newest: _Position, filter: Filter
-) -> tuple[list[tuple[str, Line]], _Position]:
-    """Some lines after a position, and the position reached: the same where nothing follows."""
+) -> tuple[list[tuple[str, Line]], _Position, bool]:
+    """Some lines after a position; the position reached, the same where nothing follows; whether lines are gone."""
     number, start = position
     fd = _open(stream.directory, number) if number else None
     if fd is not None:
@@ -206,6 +214,7 @@ def _read(
             os.close(fd)
         if records:
             decoded = ((str(_Position(number, end)), segments.decode(raw, filter)) for end, raw in records)
-            return [(id, line) for id, line in decoded if line is not None], _Position(number, records[-1][0])
+            return [(id, line) for id, line in decoded if line is not None], _Position(number, records[-1][0]), False
     following = [later for later in segments.numbers(stream.directory) if number < later <= newest.number]
-    return [], _Position(following[0], 0) if following else position
+    gone = bool(number) and fd is None
+    return [], _Position(following[0], 0) if following else position, gone and bool(following)

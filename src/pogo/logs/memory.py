@@ -6,7 +6,7 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from pogo.logs import Filter, Line
+from pogo.logs import Filter, Line, gap
 from pogo.logs.bells import Bells
 from pogo.rules.log_lines import clean, matches
 
@@ -46,12 +46,19 @@ class MemoryLogs:
     async def follow(self, app: str, after: str, filter: Filter = Filter()) -> AsyncIterator[tuple[str, Line]]:
         stream = self._stream(app)
         position = int(after) if after.isdecimal() and int(after) <= stream.dropped + len(stream.lines) else 0
+        missed = bool(after) and position == 0
+        last = after
         with stream.bells.listen() as bell:
             while not stream.bells.closed:
                 with self._lock:
                     newest = stream.dropped + len(stream.lines)
+                    missed |= 0 < position < stream.dropped
+                if missed and matches("heroku", "logplex", filter.source, filter.dyno):
+                    yield last, gap()
+                missed = False
                 for id, line in self._after(stream, position, filter):
                     if int(id) <= newest:
+                        last = id
                         yield id, line
                 if position == newest:
                     await bell.wait()

@@ -2,7 +2,7 @@
 
 from pogo.model.apps import App, Collaborator, Domain, Formation
 from pogo.model.base import Base, utcnow
-from pogo.model.deploys import Build, Dyno, Lease, LogSession, Release, Slug
+from pogo.model.deploys import Build, Dyno, Lease, LogDrain, LogSession, Release, Slug
 from pogo.model.people import Authorization, User
 from pogo.model.setups import AppSetup, BuildpackName, Mirror
 
@@ -18,6 +18,7 @@ __all__ = [
     "Dyno",
     "Formation",
     "Lease",
+    "LogDrain",
     "LogSession",
     "Mirror",
     "Release",

@@ -17,6 +17,7 @@ class Slug(Record, Base):
 
     status: ready; for one that is uploaded (`POST /slugs`) before that awaited, preparing, or refused
     with `failure`; then checksum is that of the archive, as the client gave it, or empty.
+    pruned_at: since when it is no longer kept (settings.keep_slugs); its blob is empty once that is deleted.
     """
 
     __tablename__ = "slugs"
@@ -32,6 +33,7 @@ class Slug(Record, Base):
     detected: Mapped[str | None]
     status: Mapped[str] = mapped_column(default="ready", server_default="ready")
     failure: Mapped[str | None]
+    pruned_at: Mapped[datetime | None]
 
 
 class Build(Record, Base):
@@ -42,6 +44,9 @@ class Build(Record, Base):
     claim_*: which daemon works on it, until when (conditional UPDATE; see services.leases).
     attempt: counts runs cut short by a fault of the platform; part of the containers' ids.
     failure: the message the pusher saw last, for a failed build.
+    waits: what the pusher was told last of why it waits. preamble: bytes of output from before it started.
+    troubles: faults of the platform so far. steps: seconds of compile, pack and store; peak: bytes of memory.
+    cleared_at: when containers and source were gone, after its end.
     """
 
     __tablename__ = "builds"
@@ -59,6 +64,11 @@ class Build(Record, Base):
     release_id: Mapped[str | None]
     failure: Mapped[str | None]
     attempt: Mapped[int] = mapped_column(default=0)
+    waits: Mapped[str | None]
+    preamble: Mapped[int | None]
+    troubles: Mapped[int] = mapped_column(default=0, server_default="0")
+    steps: Mapped[dict[str, float]] = mapped_column(JSON, default=dict, server_default="{}")
+    cleared_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     claim_token: Mapped[str | None]
     claim_until: Mapped[datetime | None]
@@ -146,6 +156,22 @@ class LogSession(Record, Base):
     lines: Mapped[int]
     tail: Mapped[bool]
     expires_at: Mapped[datetime]
+
+
+class LogDrain(Record, Base):
+    """Where an app's log is sent to. url: `https://…`, `syslog+tls://host:port` or `syslog://host:port`.
+
+    token: tells its lines from others', at the receiver. private: it may lie in this machine's network.
+    position: id of the last line that was delivered; the log itself is the queue.
+    """
+
+    __tablename__ = "log_drains"
+
+    app_id: Mapped[str] = mapped_column(ForeignKey("apps.id", ondelete="CASCADE"), index=True)
+    url: Mapped[str] = mapped_column(EncryptedJson)
+    token: Mapped[str] = mapped_column(unique=True)
+    private: Mapped[bool] = mapped_column(default=False)
+    position: Mapped[str] = mapped_column(default="")
 
 
 class Lease(Base):

@@ -28,7 +28,6 @@ def none(me: Me) -> Response:
 @router.get("/apps/{app}/addon-attachments")
 @router.get("/apps/{app}/features")
 @router.get("/apps/{app}/sni-endpoints")
-@router.get("/apps/{app}/log-drains")
 def none_of_app(app: TheApp) -> Response:
     return answer([])
 

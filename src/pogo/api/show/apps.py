@@ -6,7 +6,7 @@ from typing import Any
 
 from pogo.api.show import catalog
 from pogo.api.show.shapes import app_ref, stable_id, time, user_ref
-from pogo.model import App, Collaborator, Domain
+from pogo.model import App, Collaborator, Domain, LogDrain
 from pogo.rules import buildpacks
 from pogo.services.formation import FormationView
 from pogo.settings import Settings
@@ -105,6 +105,18 @@ def default_domain(settings: Settings, app: App) -> Domain:
         created_at=app.created_at,
         updated_at=app.created_at,
     )
+
+
+def drain(app: App, row: LogDrain) -> dict[str, Any]:
+    return {
+        "addon": None,
+        "app": app_ref(app),
+        "created_at": time(row.created_at),
+        "id": row.id,
+        "token": row.token,
+        "updated_at": time(row.updated_at),
+        "url": row.url,
+    }
 
 
 def formation(app: App, view: FormationView) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import os
 from functools import cached_property
 from ipaddress import IPv4Network
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -52,6 +53,11 @@ class Settings(BaseSettings):
     keep_slugs: int = Field(default=10, ge=1)
     keep_days: int = Field(default=30, ge=1)
     log_lines: int = 100_000
+    mirror: Literal["off", "log", "answer"] = "off"
+    mirror_only: bool = False
+    mirror_port: int = 5080
+    mirror_allow: str = "*"
+    mirror_git: str = ""
     boot_timeout: float = 60
     stop_grace: float = 30
     restart_pause_max: float = 1200
@@ -126,6 +132,16 @@ class Settings(BaseSettings):
     @property
     def git_dir(self) -> Path:
         return self.state_dir / "git"
+
+    @property
+    def mirror_dir(self) -> Path:
+        """The egress log of builds, and scratch space of the mirror."""
+        return self.state_dir / "mirror"
+
+    @property
+    def artefacts_dir(self) -> Path:
+        """What the mirror has made for builds."""
+        return self.cache_dir / "mirror"
 
     def build_environment(self) -> dict[str, str]:
         """The operator's environment of all builds (`<state>/build.env`, lines KEY=VALUE): registries, proxies.

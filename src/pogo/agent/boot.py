@@ -64,7 +64,7 @@ def start(boot: Boot) -> Process:
     """Returns when the launcher becomes the process. Raises OSError or ContainerError; then call `undo`."""
     installation, record, layout = boot.installation, boot.record, boot.layout
     rootfs.make_scratch(installation, record.id, layout.base)
-    netns = network.connect_container(installation.interface(record.number), record.address)
+    netns = network.connect_container(installation.interface(record.number, builder=layout.builder), record.address)
     rootfs.assemble(installation, layout)
     oom = cgroups.memory_group(boot.group, layout.memory)
     cgroups.weigh(boot.group, boot.cpu_shares, record.background)

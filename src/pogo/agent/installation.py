@@ -17,6 +17,7 @@ from pogo.errors import PogoError
 
 DEFAULT_CONFIG = "/etc/pogo/pogo.conf"
 UIDS_PER_APP = 65536
+TRUE = ("1", "true", "t", "yes", "y", "on")  # as pydantic reads them
 LONGEST_STATE = 107 - len("/run/c/.new-") - 40 - len("/sock")
 
 
@@ -26,7 +27,11 @@ class BadConfiguration(PogoError):
 
 @dataclass(frozen=True)
 class Installation:
-    """uid, gid: of the user that may call the agent. Everything the agent makes bears `tag` or lies in `state`."""
+    """uid, gid: of the user that may call the agent. Everything the agent makes bears `tag` or lies in `state`.
+
+    mirror_port: of the proxy of builds, 0 for none. mirror_only: builds reach nothing else. mirror_answers: builds
+    trust the mirror's authority.
+    """
 
     state: Path
     subnet: IPv4Network
@@ -36,6 +41,9 @@ class Installation:
     gid: int
     package: Path
     buildpacks: Path
+    mirror_port: int = 0
+    mirror_only: bool = False
+    mirror_answers: bool = False
 
     @property
     def tag(self) -> str:
@@ -71,9 +79,17 @@ class Installation:
     def address(self, number: int) -> str:
         return str(self.subnet[number])
 
-    def interface(self, number: int) -> str:
-        """The host's end of the link of the container with address `number`; at most 15 characters."""
-        return f"pg{self.tag}{number}"
+    def interface(self, number: int, *, builder: bool = False) -> str:
+        """The host's end of the link of the container with address `number`; at most 15 characters.
+
+        Those of builds have names of their own, by which the network's rules know them.
+        """
+        return f"pg{self.tag}b{number:x}" if builder else f"pg{self.tag}{number}"
+
+    @property
+    def authority(self) -> Path:
+        """Of the mirror: the certificate `ca.pem`, also under the name that OpenSSL looks for, `<hash>.0`."""
+        return self.state / "tls" / "mirror"
 
 
 def read_settings(environ: Mapping[str, str]) -> dict[str, str]:
@@ -112,8 +128,9 @@ def load(environ: Mapping[str, str]) -> Installation:
         subnet = IPv4Network(values.get("POGO_SUBNET", "10.83.0.0/16"))
         uid_base = int(values.get("POGO_UID_BASE", "1000000000"))
         max_apps = int(values.get("POGO_MAX_APPS", "1000"))
+        mirror_port = int(values.get("POGO_MIRROR_PORT", "5080"))
     except ValueError as error:
-        raise BadConfiguration(f"POGO_SUBNET, POGO_UID_BASE or POGO_MAX_APPS: {error}.") from None
+        raise BadConfiguration(f"POGO_SUBNET, POGO_UID_BASE, POGO_MAX_APPS or POGO_MIRROR_PORT: {error}.") from None
     if not 10 <= subnet.prefixlen <= 29:
         raise BadConfiguration(f"POGO_SUBNET is {subnet}; its prefix length has to be from 10 to 29.")
     if uid_base < UIDS_PER_APP or uid_base + max_apps * UIDS_PER_APP > 2**32 - 2:
@@ -121,4 +138,17 @@ def load(environ: Mapping[str, str]) -> Installation:
     package = Path(__file__).resolve().parent.parent
     beside = package.parent.parent / "buildpacks"
     buildpacks = values.get("POGO_BUILDPACKS_DIR") or (beside if beside.is_dir() else state / "buildpacks")
-    return Installation(state, subnet, uid_base, max_apps, account.pw_uid, account.pw_gid, package, Path(buildpacks))
+    mirror = values.get("POGO_MIRROR", "off")
+    return Installation(
+        state,
+        subnet,
+        uid_base,
+        max_apps,
+        account.pw_uid,
+        account.pw_gid,
+        package,
+        Path(buildpacks),
+        mirror_port if mirror != "off" else 0,
+        mirror != "off" and values.get("POGO_MIRROR_ONLY", "").lower() in TRUE,
+        mirror == "answer",
+    )

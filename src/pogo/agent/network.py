@@ -16,8 +16,7 @@ from pathlib import Path
 from pogo.agent import syscalls
 from pogo.agent.installation import Installation
 from pogo.errors import CommandFailed
-
-GATEWAY = "169.254.1.1"
+from pogo.rules.build_passes import GATEWAY
 
 _REQUEST, _ACK, _CREATE, _REPLACE, _EXCLUSIVE = 1, 4, 0x400, 0x100, 0x200
 _ERROR, _NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE, _DELROUTE = 2, 16, 17, 20, 24, 25
@@ -145,6 +144,7 @@ def ruleset(installation: Installation, resolvers: list[str]) -> str:
     """The nftables table: dynos reach the outside and the resolvers, not each other, this host or private ranges.
 
     What is new from outside does not reach them either; only this host (its router) opens connections.
+    Builds reach the mirror as well, or, where the operator wants it, the mirror alone.
     """
     table = f"inet pogo_{installation.tag}"
     dyno = f'"{installation.interface(0)[:-1]}*"'
@@ -152,6 +152,11 @@ def ruleset(installation: Installation, resolvers: list[str]) -> str:
     reserved = (
         "0.0.0.0/8, 10.0.0.0/8, 100.64.0.0/10, 127.0.0.0/8, 169.254.0.0/16, 172.16.0.0/12, 192.168.0.0/16, 224.0.0.0/3"
     )
+    builder = f'"{installation.interface(0, builder=True)[:-1]}*"'
+    only = f"iifname {builder} jump private" if installation.mirror_only else ""
+    mirror = f"ip daddr {GATEWAY} tcp dport {installation.mirror_port}" if installation.mirror_port else ""
+    to_mirror = f"iifname {builder} {mirror} accept" if mirror else ""
+    from_elsewhere = f'iifname != "lo" {mirror} jump private' if mirror else ""
     resolving = f"{servers} udp dport 53 accept\n    iifname {dyno} {servers} tcp dport 53 accept"
     return f"""table {table}
 delete table {table}
@@ -168,6 +173,7 @@ table {table} {{
   chain forward {{
     type filter hook forward priority filter; policy accept;
     iifname {dyno} ct state established,related accept
+    {only}
     iifname {dyno} oifname {dyno} jump private
     iifname {dyno} {resolving}
     iifname {dyno} ip daddr {{ {reserved} }} jump private
@@ -178,8 +184,11 @@ table {table} {{
   chain input {{
     type filter hook input priority filter; policy accept;
     iifname {dyno} ct state established,related accept
+    {to_mirror}
+    {only}
     iifname {dyno} {resolving}
     iifname {dyno} jump private
+    {from_elsewhere}
   }}
   chain outside {{
     type nat hook postrouting priority srcnat; policy accept;

@@ -21,6 +21,7 @@ from pogo.errors import ContainerError
 APP_UID = 1000
 MOUNT_POINT = "run/root"
 LAYERS = 12
+BUNDLE = "etc/ssl/certs/ca-certificates.crt"
 
 _SAFE = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV
 _READ_ONLY = _SAFE | MOUNT_ATTR_RDONLY
@@ -98,10 +99,12 @@ def assemble(installation: Installation, layout: Layout) -> None:
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_SLAVE)
 
-    mounts = [_small_files(layout, tuple(shown))]
+    stack = _image(layout.stack, userns, _READ_ONLY)
+    trusted = _trusted(installation, stack) if layout.builder and installation.mirror_answers else {}
+    mounts = [_small_files(layout, tuple(shown), trusted)]
     if layout.slug:
         mounts.append(_image(layout.slug, slug_userns, _READ_ONLY))
-    mounts.append(_image(layout.stack, userns, _READ_ONLY))
+    mounts.append(stack)
     for number, fd in enumerate(mounts):
         syscalls.move_mount(fd, f"run/l/{number}")
         os.close(fd)
@@ -163,8 +166,20 @@ def _clone(fd: int, owner: int) -> int:
     return mount
 
 
-def _small_files(layout: Layout, shown: tuple[str, ...]) -> int:
-    """The topmost read-only layer: what differs from container to container."""
+def _trusted(installation: Installation, stack: int) -> dict[str, bytes]:
+    """Files by which a build trusts the mirror's authority: the stack's bundle with it, and OpenSSL's link to it.
+
+    `stack` is a detached mount. Nobody but builds sees them.
+    """
+    authority = (installation.authority / "ca.pem").read_bytes()
+    with open(os.open(BUNDLE, os.O_RDONLY | os.O_CLOEXEC, dir_fd=stack), "rb") as file:
+        bundle = file.read()
+    names = [path.name for path in installation.authority.glob("*.0")]
+    return {BUNDLE: bundle + b"\n" + authority, **{f"{Path(BUNDLE).parent}/{name}": authority for name in names}}
+
+
+def _small_files(layout: Layout, shown: tuple[str, ...], more: Mapping[str, bytes]) -> int:
+    """The topmost read-only layer: what differs from container to container. more: content by path."""
     base, app = layout.base, layout.base + APP_UID
     fd = syscalls.new_mount(
         "tmpfs", {"mode": "0755", "uid": str(base), "gid": str(base), "size": "32m"}, _SAFE | MOUNT_ATTR_NOEXEC
@@ -200,6 +215,8 @@ def _small_files(layout: Layout, shown: tuple[str, ...]) -> int:
     file("sys/fs/cgroup/memory/memory.limit_in_bytes", f"{layout.memory}\n".encode())
     # LXC's init lowers this one when the process has ended, and complains in the app's output if it cannot.
     file("sys/fs/cgroup/pids/pids.max", f"{layout.pids}\n".encode(), app)
+    for path, content in more.items():
+        file(path, content)
     for path in shown:
         if path.startswith("pogo/in/") and not os.path.isdir(f"/proc/self/fd/{layout.inputs[path[8:]]}"):
             file(path, b"")

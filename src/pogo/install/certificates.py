@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from pogo.install.places import write
+from pogo.process import run
 from pogo.settings import Settings
 
 AUTHORITY_DAYS = 3650
@@ -42,7 +43,8 @@ def ensure(settings: Settings, group: int) -> bool:
     authority = _load(tls / "ca.pem", tls / "ca.key")
     made = False
     if authority is None or _runs_out(authority[0], now) or not _may_sign(authority[0], names(settings)):
-        authority = _new_authority(settings, now)
+        title = f"Pogoapp {settings.domain} {settings.tag} {now:%Y-%m-%d}"
+        authority = _new_authority(title, names(settings), now)
         write(tls / "ca.key", _key_text(authority[1]), mode=0o600)
         write(tls / "ca.pem", _text(authority[0]), mode=0o644)
         made = True
@@ -58,6 +60,28 @@ def ensure(settings: Settings, group: int) -> bool:
     return write(both, (tls / "server.pem").read_text() + _key_text(server[1]), mode=0o600) or made
 
 
+def ensure_mirror(settings: Settings, hosts: tuple[str, ...], group: int) -> bool:
+    """The mirror's own authority, in `<state>/tls/mirror`: it may sign for `hosts` alone. True if it was made.
+
+    Only builds trust it, never this machine. ca.pem also lies under `<hash>.0`, where OpenSSL looks; ca.key is
+    readable for `group`, whose process signs certificates as builds ask for them.
+    """
+    place = settings.state_dir / "tls" / "mirror"
+    place.mkdir(mode=0o755, exist_ok=True)
+    now = datetime.now(UTC)
+    wanted = sorted(hosts) or ["mirror.invalid"]
+    known = _load(place / "ca.pem", place / "ca.key")
+    if known and not _runs_out(known[0], now) and _may_sign(known[0], wanted):
+        return write(place / "ca.key", _key_text(known[1]), mode=0o640, group=group)
+    certificate, key = _new_authority(f"Pogoapp builds {settings.tag} {now:%Y-%m-%d}", wanted, now)
+    for old in place.glob("*.0"):
+        old.unlink()
+    write(place / "ca.key", _key_text(key), mode=0o640, group=group)
+    write(place / "ca.pem", _text(certificate), mode=0o644)
+    (place / f"{run('openssl', 'x509', '-hash', '-noout', '-in', place / 'ca.pem').strip()}.0").symlink_to("ca.pem")
+    return True
+
+
 def names(settings: Settings) -> list[str]:
     """The names that the server's certificate is for, addresses last.
 
@@ -67,11 +91,10 @@ def names(settings: Settings) -> list[str]:
     return [*found, "127.0.0.1", "::1"] if settings.local else found
 
 
-def _new_authority(settings: Settings, now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
+def _new_authority(title: str, wanted: list[str], now: datetime) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     key = ec.generate_private_key(ec.SECP256R1())
-    title = f"Pogoapp {settings.domain} {settings.tag} {now:%Y-%m-%d}"
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, title)])
-    permitted = list(dict.fromkeys(_subtree(one) for one in names(settings)))
+    permitted = list(dict.fromkeys(_subtree(one) for one in wanted))
     usage = x509.KeyUsage(False, False, False, False, False, True, True, False, False)
     builder = (
         _builder(name, name, key, now, AUTHORITY_DAYS)
@@ -175,7 +198,7 @@ def _key_text(key: ec.EllipticCurvePrivateKey) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
-def fingerprint(settings: Settings) -> str:
+def fingerprint(settings: Settings, name: str = "server.pem") -> str:
     """Changes whenever another certificate is served."""
-    file = settings.state_dir / "tls" / "server.pem"
+    file = settings.state_dir / "tls" / name
     return x509.load_pem_x509_certificate(file.read_bytes()).fingerprint(hashes.SHA256()).hex()

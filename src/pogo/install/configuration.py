@@ -48,6 +48,10 @@ def load(config: Path, environ: Mapping[str, str]) -> Settings:
             f"POGO_STATE_DIR={state} cannot be used: sockets lie in it, so it has to be an absolute path of at most"
             f" {LONGEST_STATE_DIR} letters, digits and ./_-"
         )
+    if settings.mirror_only and settings.mirror == "off":
+        raise BadSetting("POGO_MIRROR_ONLY needs a mirror: POGO_MIRROR=log or POGO_MIRROR=answer.")
+    if settings.mirror_git and not Path(settings.mirror_git).is_dir():
+        raise BadSetting(f"POGO_MIRROR_GIT={settings.mirror_git} is no directory.")
     if settings.stack_names and settings.default_stack not in settings.stack_names:
         raise BadSetting(f"POGO_DEFAULT_STACK={settings.default_stack} is not among POGO_STACKS.")
     return settings

@@ -1,4 +1,4 @@
-"""The three programs of an installation, as its supervisor starts them."""
+"""The programs of an installation, as its supervisor starts them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ def services(settings: Settings, environment: Path, config: Path) -> list[Servic
     programs = environment / "bin"
     shared = {"POGO_CONFIG": str(config)}
     inputs = settings.model_dump_json()
+    mirror = Service(
+        "mirror", (str(programs / "pogo-mirror"), "serve"), settings.user, shared, _mirror_inputs(settings)
+    )
     haproxy = ("/usr/sbin/haproxy", "-W", "-db", "-f", str(Files.of(settings).config))
     return [
         Service(
@@ -32,8 +35,17 @@ def services(settings: Settings, environment: Path, config: Path) -> list[Servic
         Service(
             "pogod", (str(programs / "pogod"),), settings.user, shared, inputs + certificates.fingerprint(settings)
         ),
+        *([mirror] if settings.mirror != "off" else []),
         Service("router", haproxy, "root", {}, _router_inputs(settings)),
     ]
+
+
+def _mirror_inputs(settings: Settings) -> str:
+    """Its settings, the operator's environment of builds, its authority."""
+    environment = settings.state_dir / "build.env"
+    text = environment.read_text() if environment.exists() else ""
+    signed = certificates.fingerprint(settings, "mirror/ca.pem") if settings.mirror == "answer" else ""
+    return settings.model_dump_json() + text + signed
 
 
 def _router_inputs(settings: Settings) -> str:

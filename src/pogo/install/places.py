@@ -15,7 +15,7 @@ from pogo.process import run
 from pogo.settings import Settings
 
 # What pogod writes. The rest of the state belongs to root, so a captured pogod cannot change what root runs.
-OF_THE_DAEMON = ("db", "store", "git", "logs", "transcripts", "tmp")
+OF_THE_DAEMON = ("db", "store", "git", "logs", "transcripts", "tmp", "mirror")
 
 
 def write(file: Path, text: str, *, mode: int, group: int = 0, owner: int = 0) -> bool:
@@ -69,6 +69,8 @@ def ensure_directories(settings: Settings, user: pwd.struct_passwd) -> None:
     for name in OF_THE_DAEMON:
         _own(state / name, user)
         _directory(state / name, 0o750, owner=user.pw_uid, group=user.pw_gid)
+    if settings.mirror != "off":
+        _directory(settings.artefacts_dir, 0o755, owner=user.pw_uid, group=user.pw_gid)
 
 
 def _own(directory: Path, user: pwd.struct_passwd) -> None:
@@ -90,6 +92,8 @@ def _directory(path: Path, mode: int, *, owner: int = 0, group: int = 0) -> None
 def ensure_keys(settings: Settings, user: pwd.struct_passwd) -> None:
     """Keys are made once and never replaced: what they protect would be lost."""
     keys = settings.state_dir / "keys"
-    for name, text in (("secrets.key", Fernet.generate_key().decode()), ("url.key", secrets.token_hex(32))):
+    made = {"secrets.key": Fernet.generate_key().decode()}
+    made |= {name: secrets.token_hex(32) for name in ("url.key", "mirror.key")}
+    for name, text in made.items():
         kept = (keys / name).read_text() if (keys / name).exists() else f"{text}\n"
         write(keys / name, kept, mode=0o600, owner=user.pw_uid, group=user.pw_gid)

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from pogo.errors import PogoError
 from pogo.install import processes
+from pogo.rules.build_passes import GATEWAY
 from pogo.settings import Settings
 
 LISTEN = "0A"
+IP_FREEBIND = 15
 
 
 class PortInUse(PogoError):
@@ -66,18 +68,21 @@ def check(settings: Settings, ours: set[int]) -> None:
         "POGO_HTTPS_PORT": settings.https_port,
         "POGO_RENDEZVOUS_PORT": settings.rendezvous_port,
     }
+    if settings.mirror != "off":
+        wanted["POGO_MIRROR_PORT"] = settings.mirror_port
     for name, port in wanted.items():
         twin = next((other for other, number in wanted.items() if number == port and other != name), None)
         if twin:
             raise PortInUse(f"{name} and {twin} are both {port}. Each needs a port of its own.")
-        if _free(settings.bind, port):
+        address = GATEWAY if name == "POGO_MIRROR_PORT" else settings.bind
+        if _free(address, port):
             continue
-        pid = next((holder(found.inode) for found in listeners() if _meets(found, settings.bind, port)), None)
+        pid = next((holder(found.inode) for found in listeners() if _meets(found, address, port)), None)
         if pid and processes.descends(pid, ours):
             continue
         who = f"{' '.join(processes.command(pid))[:80]} (process {pid})" if pid else "a program that cannot be named"
         raise PortInUse(
-            f"Port {port} on {settings.bind} is in use by {who}.\n"
+            f"Port {port} on {address} is in use by {who}.\n"
             f"Stop it, or choose another port, which is then remembered: {name}={_suggest(port, wanted)} bin/up"
         )
 
@@ -86,6 +91,8 @@ def _free(address: str, port: int) -> bool:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if address == GATEWAY:
+            probe.setsockopt(socket.SOL_IP, IP_FREEBIND, 1)  # the address comes with the first container
         try:
             probe.bind((address, port))
         except OSError as error:

@@ -14,7 +14,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from pogo.errors import Unavailable
+from pogo.errors import CommandFailed, Unavailable
 from pogo.install import processes
 from pogo.install.places import write
 from pogo.install.supervision import Service
@@ -86,6 +86,20 @@ class Runit:
         (self.services / name / "down").touch()
         if self.pid(name):
             self._sv("force-stop", name)
+
+    def retire(self, keep: list[Service]) -> None:
+        names = {service.name for service in keep}
+        for place in self.services.iterdir():
+            if place.name.startswith(".") or place.name in names:
+                continue
+            self.stop(place.name)
+            hidden = place.with_name(f".{place.name}")  # runsvdir passes over it, and ends its runsv
+            shutil.rmtree(hidden, ignore_errors=True)
+            place.rename(hidden)
+            with suppress(CommandFailed):  # where runsvdir was first
+                run("sv", "exit", hidden)
+            _until(partial(_let_go, hidden), STOP_SECONDS, f"the end of runsv of {place.name}")
+            shutil.rmtree(hidden)
 
     def remove(self) -> None:
         for pid in self._running():

@@ -1,4 +1,4 @@
-"""Keeping the three programs of an installation running: systemd where it is PID 1, else runit.
+"""Keeping the programs of an installation running: systemd where it is PID 1, else runit.
 
 See docs/decisions/0010-supervision.md.
 """
@@ -57,6 +57,10 @@ class Supervisor(Protocol):
 
     def stop(self, name: str) -> None:
         """Stop it until the next start; return when its process is gone."""
+        ...
+
+    def retire(self, keep: list[Service]) -> None:
+        """Stop and forget services that an earlier install wrote down and that are not among these."""
         ...
 
     def remove(self) -> None:

@@ -11,7 +11,12 @@ from pogo.install.supervision import Service
 from pogo.process import run
 
 UNITS = Path("/etc/systemd/system")
-TEMPLATES = {"agent": "pogo-agent.service", "pogod": "pogod.service", "router": "pogo-router.service"}
+TEMPLATES = {
+    "agent": "pogo-agent.service",
+    "pogod": "pogod.service",
+    "mirror": "pogo-mirror.service",
+    "router": "pogo-router.service",
+}
 
 
 class Systemd:
@@ -54,8 +59,14 @@ class Systemd:
     def stop(self, name: str) -> None:
         run("systemctl", "stop", self.unit(name))
 
+    def retire(self, keep: list[Service]) -> None:
+        self._remove([name for name in TEMPLATES if name not in {service.name for service in keep}])
+
     def remove(self) -> None:
-        for name in reversed(TEMPLATES):
+        self._remove([*reversed(TEMPLATES)])
+
+    def _remove(self, names: list[str]) -> None:
+        for name in names:
             unit = self.unit(name)
             if (self.units / unit).exists():
                 run("systemctl", "disable", "--now", "--quiet", unit)

@@ -7,6 +7,7 @@ import os
 import pwd
 import secrets
 import shutil
+import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -20,8 +21,10 @@ from pogo.install import caller as callers
 from pogo.install.caller import Caller
 from pogo.install.progress import Say, line, step
 from pogo.install.supervision import Service, Supervisor, up_to_date
+from pogo.mirror import authority as mirror_authority
 from pogo.process import run
 from pogo.router import config as router_config
+from pogo.rules.build_passes import GATEWAY
 from pogo.settings import Settings
 
 HEALTH_SECONDS = 60
@@ -103,6 +106,8 @@ def _places(here: Installation) -> None:
     places.write(here.config, configuration.recorded(text, _to_record(here)), mode=0o640, group=user.pw_gid)
     places.ensure_keys(settings, user)
     certificates.ensure(settings, user.pw_gid)
+    if settings.mirror == "answer":
+        certificates.ensure_mirror(settings, mirror_authority.hosts(settings), user.pw_gid)
     trust.ensure(settings)
     build_env.ensure(settings, os.environ)
     _switch(settings.state_dir / "env", here.environment)
@@ -135,7 +140,7 @@ def _stacks(here: Installation, wanted: list[str]) -> None:
 
 
 def _platform(here: Installation, say: Say) -> dict[str, Any]:
-    """Database, admin, router configuration, and the three programs: what is right and runs is left alone."""
+    """Database, admin, router configuration, and the programs: what is right and runs is left alone."""
     settings, supervisor = here.settings, here.supervisor
     router_config.write(settings)
     services = parts.services(settings, here.environment, here.config)
@@ -143,6 +148,7 @@ def _platform(here: Installation, say: Say) -> dict[str, Any]:
     if any(service.name == "router" for service in stale):
         run("/usr/sbin/haproxy", "-c", "-q", "-f", router_config.Files.of(settings).config)
     supervisor.install(services)
+    supervisor.retire(services)
     if any(service.name == "pogod" for service in stale):
         supervisor.stop("pogod")  # the schema may change now
     if not stale and _is_settled(here):
@@ -214,7 +220,7 @@ def _until_healthy(here: Installation, services: list[Service]) -> None:
     """Until the API answers through the router. Raises Unavailable, naming what does not run."""
     settings = here.settings
     end = time.monotonic() + HEALTH_SECONDS
-    while not 0 < first_app.status(settings, settings.api_host) < 500:
+    while not (0 < first_app.status(settings, settings.api_host) < 500 and _mirror_listens(settings)):
         if time.monotonic() > end:
             down = [one for one in services if not up_to_date(here.supervisor, one)] or services
             logs = "\n".join(f"  {here.supervisor.log(one.name)}" for one in down)
@@ -222,8 +228,17 @@ def _until_healthy(here: Installation, services: list[Service]) -> None:
         time.sleep(0.05)
 
 
+def _mirror_listens(settings: Settings) -> bool:
+    """Whether the proxy of builds takes connections; True where there is to be none."""
+    if settings.mirror == "off":
+        return True
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((GATEWAY, settings.mirror_port)) == 0
+
+
 def _own_processes(supervisor: Supervisor) -> set[int]:
-    return {pid for name in ("agent", "pogod", "router") if (pid := supervisor.pid(name))}
+    return {pid for name in ("agent", "pogod", "mirror", "router") if (pid := supervisor.pid(name))}
 
 
 def _remove_old_environments(here: Installation) -> None:

@@ -18,6 +18,7 @@ from pogo.loops.turns import insist
 from pogo.model import Build
 from pogo.rules import build_inputs, sizes
 from pogo.services import builds
+from pogo.services.build_environment import build_environment
 from pogo.services.platform import Platform
 
 log = structlog.get_logger()
@@ -195,7 +196,7 @@ class Builds:
             source_version=build.source_version,
             buildpacks=build.buildpacks,
             config=build.app.config,
-            env=settings.build_environment(),
+            env=build_environment(settings, build.app.name, build.id),
             slug_max_mb=settings.slug_max_mb,
         )
         (directory / "build.json").write_bytes(document)

@@ -14,12 +14,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from pogo.mirror import repositories, runtimes
+from pogo.settings import Settings
+
 LEAF_DAYS = 30
 RENEW_DAYS = 7
 
 
+def hosts(settings: Settings) -> tuple[str, ...]:
+    """Every host that the mirror answers for, with these settings."""
+    return (*runtimes.hosts(), *((repositories.HOST,) if settings.mirror_git else ()))
+
+
 class Authority:
-    """directory: `<state>/tls/mirror`, with ca.pem and ca.key (install/mirror_authority.py makes them)."""
+    """directory: `<state>/tls/mirror`, with ca.pem and ca.key (install/certificates.py makes them)."""
 
     def __init__(self, directory: Path) -> None:
         self.certificate = x509.load_pem_x509_certificate((directory / "ca.pem").read_bytes())

@@ -93,6 +93,15 @@ def install(packages: Sequence[str], root: Path, cache: Path, env: Mapping[str, 
     return names
 
 
+def known(cache: Path, env: Mapping[str, str]) -> set[str]:
+    """Names of all packages that the stack's index has. cache: as for `install`. Raises BuildFailed."""
+    _update(cache, env)
+    status, said = _apt(cache, env, "pkgnames")
+    if status:
+        raise _failure("The package index", said)
+    return set(said.split())
+
+
 def library_path(root: Path) -> str:
     """Directories with shared libraries below `root`, in the form of LD_LIBRARY_PATH."""
     found = [path for path in sorted((root / "usr/lib").glob("*-linux-gnu*")) if path.is_dir()]
@@ -121,7 +130,7 @@ def _empty(root: Path) -> None:
 
 
 def _apt(cache: Path, env: Mapping[str, str], *arguments: str) -> tuple[int, str]:
-    """Exit status and output of apt-get, which keeps all it writes below `cache`."""
+    """Exit status and output of apt-get or apt-cache, which keep all they write below `cache`."""
     for name in ("state/lists/partial", "apt/archives/partial"):
         (cache / name).mkdir(parents=True, exist_ok=True)
     options = {
@@ -135,6 +144,8 @@ def _apt(cache: Path, env: Mapping[str, str], *arguments: str) -> tuple[int, str
         "APT::Install-Recommends": "false",
         "APT::Update::Error-Mode": "any",
         "APT::Get::AutomaticRemove": "false",
+        "APT::Get::Assume-Yes": "true",
+        "quiet": "1",
         "Acquire::Languages": "none",
         "Acquire::GzipIndexes": "true",
         "Acquire::Retries": "1",
@@ -142,7 +153,7 @@ def _apt(cache: Path, env: Mapping[str, str], *arguments: str) -> tuple[int, str
         "Acquire::https::Timeout": "30",
     }
     given = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
-    command = ["apt-get", "-q", "-y", *given, *arguments]
+    command = ["apt-cache" if arguments[0] == "pkgnames" else "apt-get", *given, *arguments]
     done = subprocess.run(
         command,
         env={**env, "LC_ALL": "C.UTF-8", "DEBIAN_FRONTEND": "noninteractive"},

@@ -37,10 +37,16 @@ def config_vars(env_dir: Path, *hidden: str) -> dict[str, str]:
     return found
 
 
-def run(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], printed: list[bytes] | None = None) -> int:
+def run(
+    command: Sequence[str | Path],
+    cwd: Path,
+    env: Mapping[str, str],
+    printed: list[bytes] | None = None,
+    hidden: bytes = b"",
+) -> int:
     """Run a command with its output and errors indented by seven spaces; returns its status.
 
-    printed: gets the lines that it printed.
+    printed: gets the lines that it printed. hidden: lines with these bytes are not shown.
     """
     with subprocess.Popen(
         [str(part) for part in command],
@@ -52,6 +58,8 @@ def run(command: Sequence[str | Path], cwd: Path, env: Mapping[str, str], printe
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:
+            if hidden and hidden in line:
+                continue
             sys.stdout.buffer.write((b"       " + line).rstrip() + b"\n")
             sys.stdout.buffer.flush()
             if printed is not None:

@@ -3,6 +3,9 @@ export PATH="$HOME/.heroku/python/bin:$PATH"
 export LANG="${LANG:-en_US.UTF-8}"
 export PYTHONUNBUFFERED="${PYTHONUNBUFFERED:-1}"
 export PYTHONPATH="${PYTHONPATH:-$HOME}"
+# The router is the only one that reaches a dyno, so gunicorn may believe its X-Forwarded headers.
+export FORWARDED_ALLOW_IPS="${FORWARDED_ALLOW_IPS:-*}"
+export GUNICORN_CMD_ARGS="${GUNICORN_CMD_ARGS:---access-logfile -}"
 
 # How many workers fit: one per 256 MB of the memory limit, at most two per processor and one more.
 if [ -z "${WEB_CONCURRENCY:-}" ]; then

@@ -32,6 +32,9 @@ OF_AN_APP: list[tuple[str, str, Any]] = [
     ("GET", "/features/x", None),
     ("GET", "/sni-endpoints", None),
     ("GET", "/log-drains", None),
+    ("POST", "/log-drains", {"url": "https://logs.example.com/"}),
+    ("GET", "/log-drains/x", None),
+    ("DELETE", "/log-drains/x", None),
     ("GET", "/pipeline-couplings", None),
     ("GET", "/available-stacks", None),
     ("GET", "/available-dyno-sizes", None),
@@ -132,7 +135,7 @@ def test_the_catalog(ann: Client) -> None:
 
 
 def test_what_nobody_has_yet(ann: Client) -> None:
-    for path in ("addons", "addon-attachments", "features", "sni-endpoints", "log-drains"):
+    for path in ("addons", "addon-attachments", "features", "sni-endpoints"):
         assert ann.get(f"/apps/shop/{path}").json() == []
     for path in ("/apps/shop/pipeline-couplings", "/apps/shop/features/x", "/account/features/x"):
         assert ann.get(path).status_code == 404

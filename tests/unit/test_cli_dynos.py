@@ -172,6 +172,17 @@ def domain(hostname: str, **more: Any) -> dict[str, Any]:
     }
 
 
+def test_drains(cli: Cli) -> None:
+    url = "https://logs.example.com/in?x=1"
+    path = "/apps/myapp/log-drains/https%3A%2F%2Flogs.example.com%2Fin%3Fx%3D1"
+    cli.answer("GET /apps/myapp/log-drains", [{"url": url, "token": "d.1"}])
+    assert cli.run("drains", "-a", "myapp").out.endswith(f"{url} (d.1)\n")
+    cli.answer("POST /apps/myapp/log-drains", {"url": url}, 201)
+    assert cli.run("drains:add", url, "-a", "myapp").out == f"Successfully added drain {url}\n"
+    cli.answer(f"DELETE {path}", {"url": url})
+    assert cli.run("drains:remove", url, "-a", "myapp").out == f"Successfully removed drain {url}\n"
+
+
 def test_domains(cli: Cli) -> None:
     cli.answer(
         "GET /apps/myapp/domains", [domain("myapp.localhost", kind="heroku", cname=None), domain("www.example.com")]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import socket
 from collections.abc import AsyncIterator
 from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 
+from pogo.addresses import resolve
 from pogo.api import signed_urls
 from pogo.api.streaming import CHUNK
 from pogo.errors import InvalidParams, NotFound
@@ -83,9 +82,10 @@ async def _check_public(url: str) -> None:
     """Refuse addresses that only this machine or its network can reach: users must not look around there."""
     try:
         parts = urlsplit(url)
-        found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
-    except (OSError, ValueError, UnicodeError) as failure:
-        raise InvalidParams(f"The source cannot be fetched: its server is not found ({failure}).") from failure
-    for *_, address in found:
-        if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
-            raise InvalidParams(f"The source cannot be fetched: {parts.hostname} is not a public server.")
+        host, port = parts.hostname or "", parts.port or 443
+    except ValueError as failure:
+        raise InvalidParams(f"The source cannot be fetched: {failure}.") from failure
+    try:
+        await resolve(host, port, private=False)
+    except InvalidParams as refused:
+        raise InvalidParams(f"The source cannot be fetched: {refused.message}") from None

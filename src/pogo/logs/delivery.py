@@ -63,7 +63,7 @@ class Delivery:
         address = self._address
         ip = await resolve(address.host, address.port, private=self._private)
         if self._client is None:
-            self._client = httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False)
+            self._client = httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False, verify=ssl.create_default_context())
         usual = address.port == rules.PORTS[address.scheme]
         headers = {
             "Host": address.host if usual else f"{address.host}:{address.port}",

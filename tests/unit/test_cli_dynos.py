@@ -174,7 +174,7 @@ def domain(hostname: str, **more: Any) -> dict[str, Any]:
 
 def test_drains(cli: Cli) -> None:
     url = "https://logs.example.com/in?x=1"
-    path = "/apps/myapp/log-drains/https%3A%2F%2Flogs.example.com%2Fin%3Fx%3D1"
+    path = "/apps/myapp/log-drains/https:%2F%2Flogs.example.com%2Fin%3Fx%3D1"
     cli.answer("GET /apps/myapp/log-drains", [{"url": url, "token": "d.1"}])
     assert cli.run("drains", "-a", "myapp").out.endswith(f"{url} (d.1)\n")
     cli.answer("POST /apps/myapp/log-drains", {"url": url}, 201)

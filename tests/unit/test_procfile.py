@@ -44,7 +44,8 @@ def test_the_last_of_two_lines_wins_and_the_command_is_unchanged() -> None:
 
 
 def test_lines_that_say_nothing_are_passed_over_and_named() -> None:
-    assert parse("web: run\njust text\nworker:\n") == Procfile({"web": "run"}, (2, 3))
+    assert parse("web: run\nmy worker: run").types == {"web": "run"}
+    assert parse("web: run\njust text\nworker:\n") == Procfile({"web": "run"}, {2: "just text", 3: "worker:"})
 
 
 @pytest.mark.parametrize("text", ["", "\n\n", "# web: run\n"])
@@ -57,7 +58,7 @@ def test_an_empty_procfile_declares_nothing(text: str) -> None:
     [
         ("web run", "line 1: 'web run' is not of the form 'name: command'"),
         ("\n# x\nweb:", "line 3: 'web:' is not of the form"),
-        ("web: run\nmy worker: run", "line 2: 'my worker' is not a process type"),
+        ("#\nmy worker: run", "line 2: 'my worker' is not a process type"),
         ("wörker: run", "line 1: 'wörker' is not a process type"),
         ("  web: run", "line 1: '  web' is not a process type"),
         ("web: a\0b", "NUL"),

@@ -27,6 +27,7 @@ from pogo.api.resources import (
     formation,
     logs,
     output,
+    registry,
     releases,
     sources,
 )
@@ -44,6 +45,7 @@ RESOURCES = (
     builds,
     sources,
     buildpacks,
+    registry,
     formation,
     dynos,
     domains,

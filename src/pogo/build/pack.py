@@ -15,11 +15,12 @@ from pogo.build.failures import AppFault, DiskFull, PlatformFault, disk_is_full
 from pogo.build.output import detail, megabytes, topic, warning
 from pogo.build.request import Places, Request
 
+SOFT_LIMIT_MB = 500
 _ENV = {"PATH": "/usr/bin:/bin", "LC_ALL": "C"}
 
 
 def run(places: Places) -> None:
-    """Write slug.squashfs, cache.tar.zst and result.json to the outputs. Raises AppFault, DiskFull.
+    """Write slug.squashfs, cache.tar.zst (the cache, and kept buildpacks) and result.json. Raises AppFault, DiskFull.
 
     The limit of the slug is that of build.json where this container has it, too; else what compile left.
     """
@@ -38,10 +39,11 @@ def run(places: Places) -> None:
             rejected="Push rejected, the slug is too large.",
         )
     detail(f"Done: {megabytes(size)}")
-    if size > slug_max_mb << 19:
-        warning(f"The slug is over half of the limit of {slug_max_mb}M.")
-    cache = places.outputs / "cache.tar.zst"
-    _command(["tar", "-C", str(places.cache), "-I", "zstd -3 -T0 -q", "-cf", str(cache), "."], places.outputs)
+    if size > min(SOFT_LIMIT_MB << 20, slug_max_mb << 19):
+        warning(f"The slug is large: {megabytes(size)} (max is {slug_max_mb}M). A .slugignore file may help.")
+    if places.kept.is_dir():  # not for a slug that was made elsewhere
+        cache = places.outputs / "cache.tar.zst"
+        _command(["tar", "-C", str(places.kept), "-I", "zstd -3 -T0 -q", "-cf", str(cache), "."], places.outputs)
     with slug.open("rb") as file:
         checksum = hashlib.file_digest(file, "sha256").hexdigest()
     result = {**compiled, "size": size, "checksum": checksum}
@@ -57,6 +59,8 @@ def _pack_slug(tree: Path, image: Path) -> None:
         raise AppFault("The build tree is gone: a buildpack removed or replaced its BUILD_DIR.")
     if [path.name for path in tree.iterdir()] != ["app"]:
         raise AppFault(f"A process left behind by a buildpack has put files into {tree}.")
+    # Every file becomes root's: nothing may run with root's rights by its own bits.
+    _command(["find", str(tree), "-type", "f", "-perm", "/6000", "-exec", "chmod", "ug-s", "{}", "+"], image.parent)
     options = ["-comp", "zstd", "-Xcompression-level", "3", "-all-root", "-no-xattrs", "-no-exports", "-mkfs-time", "0"]
     output = ["-root-mode", "755", "-noappend", "-no-progress", "-quiet"]
     _command(["mksquashfs", str(tree), str(image), *options, *output], image.parent)

@@ -1,4 +1,4 @@
-"""A buildpack on this build's own disk: fetched, and its four scripts called as the contract says."""
+"""The scripts of a buildpack, called as the contract says."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import json
 import os
 import re
 import select
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pogo.build.failures import AppFault, CompileFailed, DiskFull, PlatformFault, disk_is_full
-from pogo.rules import buildpacks
-from pogo.rules.buildpacks import Archive, Bundled, Git
+from pogo.build.failures import CompileFailed, DiskFull, disk_is_full
+from pogo.build.fetch import Pack
 
 _TAIL = 64 << 10
 _QUIET_RELEASE = re.compile(rb"\s*(?:---)?\s*(?:\{\s*\})?\s*")
@@ -26,102 +24,18 @@ _YAML_TO_JSON = (
 
 
 @dataclass(frozen=True)
-class Pack:
-    """given: as the user wrote it. root: a fresh, writable copy of its files."""
-
-    given: str
-    root: Path
-
-    @property
-    def name(self) -> str:
-        return buildpacks.display_name(self.given)
-
-    @property
-    def export(self) -> Path:
-        """Shell script that a pack may write to change the environment of the packs after it."""
-        return self.root / "export"
-
-
-@dataclass(frozen=True)
 class Workspace:
-    """The three directories that scripts get, and the base environment."""
+    """The three directories that scripts get, and the base environment. memory_mb: the build's limit, or 0."""
 
     build_dir: Path
     cache_dir: Path
     env_dir: Path
     env: Mapping[str, str]
+    memory_mb: int = 0
 
     @property
     def arguments(self) -> list[str]:
         return [str(self.build_dir), str(self.cache_dir), str(self.env_dir)]
-
-
-def fetch(given: str, root: Path, bundled: Path, env: Mapping[str, str]) -> Pack:
-    """Bring a pack to the new directory `root`. Raises AppFault (unknown, unreachable, not a pack)."""
-    try:
-        source = buildpacks.resolve(given)
-    except buildpacks.UnknownBuildpack as error:
-        raise AppFault(str(error)) from error
-    root.parent.mkdir(parents=True, exist_ok=True)
-    if isinstance(source, Bundled):
-        if not (bundled / source.directory).is_dir():
-            raise PlatformFault(f"The platform's own buildpack {given!r} is not installed here.")
-        shutil.copytree(bundled / source.directory, root)  # links lead to what packs share
-    elif isinstance(source, Git):
-        _clone(source, root, env)
-    else:
-        _download(source, root, env)
-    for name in ("detect", "compile"):
-        if not (root / "bin" / name).is_file():
-            raise AppFault(f"{given} is not a buildpack: it has no bin/{name}.")
-    for script in (root / "bin").iterdir():
-        if script.is_file():
-            script.chmod(script.stat().st_mode | 0o755)
-    return Pack(given, root)
-
-
-def _git(root: Path, env: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    slow = ["-c", "http.lowSpeedLimit=1000", "-c", "http.lowSpeedTime=30", "-c", "advice.detachedHead=false"]
-    quiet = {**env, "GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes"}
-    command = ["git", *slow, "-C", str(root), *arguments]
-    return subprocess.run(command, capture_output=True, check=False, env=quiet)
-
-
-def _clone(source: Git, root: Path, env: Mapping[str, str]) -> None:
-    """Only the wanted commit where the server gives it by name; else everything, for an abbreviated id."""
-    root.mkdir()
-    steps = [_git(root, env, "init", "--quiet")]
-    steps.append(_git(root, env, "fetch", "--quiet", "--depth=1", source.url, source.ref or "HEAD"))
-    wanted = "FETCH_HEAD"
-    if steps[-1].returncode and source.ref:
-        everything = ["+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*"]
-        steps[-1] = _git(root, env, "fetch", "--quiet", source.url, *everything)
-        wanted = source.ref
-    steps.append(_git(root, env, "checkout", "--quiet", wanted))
-    if (root / ".gitmodules").is_file():
-        steps.append(_git(root, env, "submodule", "update", "--quiet", "--init", "--recursive", "--depth=1"))
-    for step in steps:
-        if step.returncode:
-            raise _unreachable(source.url, step.stderr.decode(errors="replace"), root)
-
-
-def _download(source: Archive, root: Path, env: Mapping[str, str]) -> None:
-    root.mkdir()
-    file = root.with_suffix(".tgz")
-    command = ["curl", "-fsSL", "--connect-timeout", "20", "--speed-limit", "1000", "--speed-time", "30"]
-    steps = [[*command, "-o", str(file), source.url], ["tar", "-xzf", str(file), "-C", str(root), "--no-same-owner"]]
-    for step in steps:
-        done = subprocess.run(step, capture_output=True, check=False, env=dict(env))
-        if done.returncode:
-            raise _unreachable(source.url, done.stderr.decode(errors="replace"), root)
-    file.unlink()
-
-
-def _unreachable(url: str, why: str, root: Path) -> AppFault:
-    if disk_is_full(root, why.encode()):
-        return DiskFull()
-    reason = "\n".join(why.strip().splitlines()[-6:])
-    return AppFault(f"Could not fetch the buildpack {url}:\n{reason}", "Check its address, then push again.")
 
 
 def detect(pack: Pack, space: Workspace) -> tuple[bool, str]:
@@ -130,7 +44,8 @@ def detect(pack: Pack, space: Workspace) -> tuple[bool, str]:
     done = _capture(command, pack.root, space.env)
     if done.returncode:
         return False, (done.stdout + done.stderr).decode(errors="replace").strip()
-    return True, done.stdout.decode(errors="replace").strip() or pack.name
+    shown = done.stdout.decode(errors="replace").strip().splitlines()
+    return True, shown[0] if shown else pack.name
 
 
 def compile_app(pack: Pack, display: str, earlier: Sequence[Pack], space: Workspace) -> None:
@@ -143,8 +58,15 @@ def compile_app(pack: Pack, display: str, earlier: Sequence[Pack], space: Worksp
         return
     if disk_is_full(space.build_dir, tail):
         raise DiskFull
-    killed = "The buildpack was killed: it used more memory than a build may." if status in (-9, 137) else ""
-    raise CompileFailed(display, killed)
+    raise CompileFailed(display, killed(space) if status in (-9, 137) else "")
+
+
+def killed(space: Workspace) -> str:
+    limit = f"the {space.memory_mb} MB" if space.memory_mb else "the memory"
+    return (
+        f"A process of the build was killed: it needs more than {limit} that a build may use.\n"
+        "The operator sets this limit (POGO_BUILD_MEMORY_MB)."
+    )
 
 
 def report(pack: Pack, space: Workspace) -> str:

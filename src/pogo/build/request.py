@@ -7,6 +7,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pogo.rules.buildpacks import BUILT_IN, Registry
+
 
 @dataclass(frozen=True)
 class Places:
@@ -19,8 +21,17 @@ class Places:
     app: Path = Path("/app")
 
     @property
+    def kept(self) -> Path:
+        """What the next build finds again: the app's CACHE_DIR, and copies of buildpacks."""
+        return self.tmp / "pogo-kept"
+
+    @property
     def cache(self) -> Path:
-        return self.tmp / "pogo-cache"
+        return self.kept / "cache"
+
+    @property
+    def packs(self) -> Path:
+        return self.kept / "packs"
 
     @property
     def slug(self) -> Path:
@@ -40,6 +51,8 @@ class Request:
     stack: value of STACK (`heroku-24`). stack_name: `pogo-13`. buildpacks: as the user set them.
     config: config vars, shown to packs in ENV_DIR. env: the operator's build environment (proxies,
     certificate authorities, registries), exported to every script. slug_max_mb: limit of the image.
+    memory_mb: limit of the build, 0 where it is not known. registry: the operator's names and mirrors.
+    kind: `app`, or `slug` for one that was made elsewhere. pushed: by git. first: of this app.
     """
 
     stack: str
@@ -51,6 +64,11 @@ class Request:
     env: dict[str, str] = field(default_factory=dict)
     slug_max_mb: int = 1024
     build_id: str = "0"
+    memory_mb: int = 0
+    registry: Registry = BUILT_IN
+    kind: str = "app"
+    pushed: bool = False
+    first: bool = False
 
     @classmethod
     def load(cls, path: Path) -> Request:
@@ -66,6 +84,11 @@ class Request:
             env=dict(given.get("env") or {}),
             slug_max_mb=int(given.get("slug_max_mb") or 1024),
             build_id=re.sub(r"[^A-Za-z0-9]", "", str(given.get("build_id") or "0")),
+            memory_mb=int(given.get("memory_mb") or 0),
+            registry=Registry(dict(given.get("registry") or {}), dict(given.get("mirrors") or {})),
+            kind=str(given.get("kind") or "app"),
+            pushed=bool(given.get("pushed")),
+            first=bool(given.get("first")),
         )
 
     def base_env(self, places: Places) -> dict[str, str]:

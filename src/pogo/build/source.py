@@ -5,32 +5,36 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tarfile
 from pathlib import Path
 
+from pogo import archive
 from pogo.build.failures import AppFault, DiskFull, disk_is_full
+from pogo.build.output import detail, warning
 from pogo.rules import slugignore
 
-MAX_ENTRIES = 1_000_000
-MAX_BYTES = 8 << 30
+_SHOWN = 5
 
 
-def unpack(archive: Path, build_dir: Path) -> None:
+def unpack(path: Path, build_dir: Path, *, pushed: bool = False) -> None:
     """Fill the new directory `build_dir` from a .tar or .tar.gz.
 
     A compressed tar whose files all lie in one top directory loses that directory, as the tarballs
-    of code hosts have one; an uncompressed tar (a push) is taken as it is. Raises AppFault,
-    DiskFull.
+    of code hosts have one; an uncompressed tar (a push), and one with an entry for `.` itself, is
+    taken as it is. Links that lead out are refused in an upload; in a push they are told of, since
+    git has kept such links for years where nobody needed them. Raises AppFault, DiskFull.
     """
-    compressed, tops = _examine(archive)
-    build_dir.mkdir(mode=0o755)
-    command = ["/usr/bin/tar", "-xf", str(archive), "-C", str(build_dir), "--no-same-owner", "--no-same-permissions"]
-    done = subprocess.run(command, capture_output=True, check=False, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"})
-    if done.returncode:
-        if disk_is_full(build_dir, done.stderr):
-            raise DiskFull
-        raise AppFault(f"The source cannot be unpacked: {done.stderr.decode(errors='replace').strip()}")
-    if compressed and len(tops) == 1 and (only := build_dir / tops.pop()).is_dir() and not only.is_symlink():
+    contents = examine(path)
+    if contents.links_out:
+        names = [*contents.links_out[:_SHOWN], *["…"] * (len(contents.links_out) > _SHOWN)]
+        if not pushed:
+            raise AppFault("The source is refused: it has symbolic links that lead out of it.", *names)
+        warning("Symbolic links lead out of the app; what they name is not there in the build or in dynos:")
+        for name in names:
+            detail(name)
+    extract(path, build_dir)
+    tops = contents.tops
+    strip = contents.compressed and not contents.dotted and len(tops) == 1
+    if strip and (only := build_dir / tops.pop()).is_dir() and not only.is_symlink():
         stripped = build_dir.with_name(f"{build_dir.name}.top")
         only.rename(stripped)
         build_dir.rmdir()
@@ -39,46 +43,34 @@ def unpack(archive: Path, build_dir: Path) -> None:
         shutil.rmtree(build_dir / ".git")
 
 
-def _examine(archive: Path) -> tuple[bool, set[str]]:
-    """(is it compressed, names at its top). Raises AppFault for an archive that is not an honest source tree."""
-    size = entries = 0
-    links: set[str] = set()
-    tops: set[str] = set()
-    compressed = archive.open("rb").read(2) == b"\x1f\x8b"
+def unpack_slug(path: Path, tree: Path) -> None:
+    """Fill the new directory `tree` from the archive of a slug, whose entries lie below ./app/.
+
+    Raises AppFault, DiskFull.
+    """
+    contents = examine(path, what="slug", within="app")
+    if contents.links_out:
+        raise AppFault("The slug is refused: it has symbolic links that lead out of it.", *contents.links_out[:_SHOWN])
+    extract(path, tree, what="slug")
+
+
+def examine(path: Path, *, what: str = "source", within: str = "") -> archive.Contents:
     try:
-        with tarfile.open(archive, "r:*") as tar:
-            for member in tar:
-                parts = [part for part in member.name.split("/") if part not in ("", ".")]
-                reason = _refusal(member, parts, links)
-                if reason:
-                    raise AppFault(f"The source is refused: {member.name!r} {reason}.")
-                if member.issym():
-                    links.add("/".join(parts))
-                tops.update(parts[:1])
-                entries += 1
-                size += member.size
-                if entries > MAX_ENTRIES or size > MAX_BYTES:
-                    raise AppFault(
-                        f"The source is refused: it unpacks to more than {MAX_BYTES >> 30} GB or {MAX_ENTRIES} files."
-                    )
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise AppFault(f"The source is not a readable .tar or .tar.gz archive: {error}") from error
-    if not tops:
-        raise AppFault("The source is empty: there is nothing to build.")
-    return compressed, tops
+        return archive.examine(path, within=within)
+    except archive.Refused as refused:
+        raise AppFault(f"The {what} is refused: {refused}.") from refused
 
 
-def _refusal(member: tarfile.TarInfo, parts: list[str], links: set[str]) -> str:
-    """Why a member may not be in a source archive; empty if it may."""
-    if member.name.startswith("/") or ".." in parts:
-        return "points outside the source tree"
-    if member.islnk() and (member.linkname.startswith("/") or ".." in member.linkname.split("/")):
-        return f"is a hard link to {member.linkname!r}, outside the source tree"
-    if member.isdev():
-        return "is a device or a pipe"
-    if links and any("/".join(parts[:depth]) in links for depth in range(1, len(parts))):
-        return "lies behind a symbolic link"
-    return ""
+def extract(path: Path, directory: Path, *, what: str = "source") -> None:
+    """Unpack an archive that was examined. The bits for set-user-id and the like are dropped."""
+    directory.mkdir(mode=0o755)
+    command = ["/usr/bin/tar", "-xf", str(path), "-C", str(directory), "--no-same-owner", "--no-same-permissions"]
+    done = subprocess.run(command, capture_output=True, check=False, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"})
+    if done.returncode:
+        if disk_is_full(directory, done.stderr):
+            raise DiskFull
+        tail = done.stderr.decode(errors="replace").strip().splitlines()[-3:]
+        raise AppFault("\n".join([f"The {what} cannot be unpacked:", *tail]))
 
 
 def apply_slugignore(build_dir: Path) -> int | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _LINE = re.compile(r"([A-Za-z0-9_-]+):[ \t]*(\S.*)")
 _LIKE_A_NAME = re.compile(r"([^:/#]+):\s+\S")
@@ -21,40 +21,39 @@ class InvalidProcfile(ValueError):
 
 @dataclass(frozen=True)
 class Procfile:
-    """types: command by process type, in the order of the file. ignored: numbers of the lines that say nothing."""
+    """types: command by process type, in the order of the file. ignored: lines that say nothing, by number."""
 
     types: dict[str, str]
-    ignored: tuple[int, ...] = ()
+    ignored: dict[int, str] = field(default_factory=dict)
 
 
 def parse(text: str) -> Procfile:
-    """Read a Procfile. Raises InvalidProcfile: a malformed process type name, or nothing but lines that say nothing.
+    """Read a Procfile. Raises InvalidProcfile where nothing in it but lines that say nothing.
 
-    A line that is neither `name: command` nor a comment is passed over, as on Heroku, and listed in `ignored`.
+    Heroku: a line that is neither `name: command` nor a comment is passed over. They are in `ignored`.
     """
     if _NUL in text:
         raise InvalidProcfile("it holds a NUL byte, so it is not a text file")
     types: dict[str, str] = {}
-    ignored = []
+    ignored: dict[int, str] = {}
     for number, raw in enumerate(text.removeprefix("\ufeff").split("\n"), start=1):
         line = raw.rstrip()
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        match = _LINE.fullmatch(line)
-        if match:
+        if match := _LINE.fullmatch(line):
             types.pop(match[1], None)
             types[match[1]] = match[2]
-        elif name := _LIKE_A_NAME.match(line):
+        else:
+            ignored[number] = line
+    if ignored and not types:
+        number, line = next(iter(ignored.items()))
+        if name := _LIKE_A_NAME.match(line):
             raise InvalidProcfile(
                 f"line {number}: {name[1]!r} is not a process type; "
                 "a name is made of letters, digits, - and _, and starts the line"
             )
-        else:
-            ignored.append(number)
-    if ignored and not types:
-        first = text.removeprefix("\ufeff").split("\n")[ignored[0] - 1].strip()
-        raise InvalidProcfile(f"line {ignored[0]}: {first!r} is not of the form 'name: command'")
-    return Procfile(types, tuple(ignored))
+        raise InvalidProcfile(f"line {number}: {line.strip()!r} is not of the form 'name: command'")
+    return Procfile(types, ignored)
 
 
 def parse_bytes(data: bytes) -> Procfile:

@@ -1,18 +1,19 @@
-"""Buildpacks of an app, and the registry in which clients look names up."""
+"""Buildpacks of an app."""
 
 from __future__ import annotations
 
-from fastapi import Request, Response
+from fastapi import Response
 
 from pogo.api.answers import answer
 from pogo.api.bodies import Body, resource_router
 from pogo.api.caller import Me, TheApp
 from pogo.api.show import apps as show
-from pogo.api.show import catalog
-from pogo.errors import InvalidParams, NotFound
+from pogo.errors import InvalidParams
 from pogo.model import App
 from pogo.rules import buildpacks
 from pogo.services import apps
+from pogo.services import buildpacks as names
+from pogo.services.database import Database
 
 router = resource_router()
 
@@ -36,50 +37,22 @@ def index(app: TheApp) -> Response:
 
 @router.put("/apps/{app}/buildpack-installations")
 def replace(me: Me, app: TheApp, body: Installations) -> Response:
-    if len(body.updates) > MOST:
-        raise InvalidParams(f"An app can have at most {MOST} buildpacks.")
-    given = [checked(update.buildpack) for update in body.updates]
+    given = checked(me.platform.db, [update.buildpack for update in body.updates])
     return _all(apps.set_buildpacks(me.platform.db, app, given))
 
 
-def checked(given: str) -> str:
-    """How a buildpack is stored: `ns/name` for whatever means a registered one, else its address."""
+def checked(db: Database, given: list[str]) -> list[str]:
+    """How buildpacks are stored: `ns/name` for whatever means a registered one, else the address. InvalidParams."""
+    if len(given) > MOST:
+        raise InvalidParams(f"An app can have at most {MOST} buildpacks.")
+    registry = names.registry(db)
     try:
-        buildpacks.resolve(given)
+        for one in given:
+            registry.resolve(one)
     except buildpacks.UnknownBuildpack as unknown:
         raise InvalidParams(str(unknown)) from None
-    return buildpacks.display_name(given)
+    return [buildpacks.display_name(one) for one in given]
 
 
 def _all(app: App) -> Response:
     return answer([{"buildpack": show.buildpack(one), "ordinal": n} for n, one in enumerate(app.buildpacks)])
-
-
-@router.get("/buildpacks")
-def search(request: Request) -> Response:
-    """Heroku's registry: `in[namespace][]`, `in[name][]`, `like[description]`. Nobody has to log in for it."""
-    query = request.query_params
-    namespaces, names = query.getlist("in[namespace][]"), query.getlist("in[name][]")
-    like = query.get("like[description]", "").lower()
-    found = [
-        one
-        for one in _registered().values()
-        if (not namespaces or one["namespace"] in namespaces)
-        and (not names or one["name"] in names)
-        and like in one["description"].lower()
-    ]
-    return answer(found)
-
-
-@router.get("/buildpacks/{namespace}/{name}")
-def look_up(namespace: str, name: str) -> Response:
-    found = _registered().get(f"{namespace}/{name}")
-    if not found:
-        raise NotFound("buildpack", f"Couldn't find the buildpack {namespace}/{name}. Give its git URL instead.")
-    return answer(found)
-
-
-def _registered() -> dict[str, dict[str, str]]:
-    own = {f"heroku/{name}": f"{name}, a part of this platform" for name in buildpacks.FIRST_PARTY}
-    others = {name: f"{name.partition('/')[2]}, from {url}" for name, url in buildpacks.REGISTRY.items()}
-    return {name: catalog.registered_buildpack(name, text) for name, text in sorted({**own, **others}.items())}

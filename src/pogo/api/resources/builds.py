@@ -43,7 +43,9 @@ class NewBuild(Body):
 async def create(me: Me, app: TheApp, body: NewBuild) -> Response:
     """Fetch the source, then queue the build. Async: a slow source must not hold a thread."""
     platform, blob = me.platform, body.source_blob
-    packs = [checked(pack.url or pack.name or "") for pack in body.buildpacks] if body.buildpacks else None
+    packs = None
+    if body.buildpacks:
+        packs = await platform.call(checked, [pack.url or pack.name or "" for pack in body.buildpacks])
     chunks = await downloads.open_source(platform, blob.url, private=me.user.admin)
     source = f"sources/{uuid.uuid4()}"
     with tempfile.TemporaryFile(dir=platform.settings.tmp_dir) as file:

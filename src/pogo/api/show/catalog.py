@@ -1,4 +1,4 @@
-"""What a platform offers whatever is deployed: stacks, sizes, regions, generations, buildpacks."""
+"""What a platform offers whatever is deployed: stacks, sizes, regions, generations."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ SINCE = "2026-01-01T00:00:00Z"
 GENERATION = named("generation", "cedar")
 REGION = named("region", "local")
 REGION_ALIASES = ("local", "us", "eu")
-REGISTRY_BLOBS = "https://buildpack-registry.s3.amazonaws.com/buildpacks"
 
 
 def stack_ref(name: str) -> dict[str, Any]:
@@ -62,19 +61,3 @@ def region() -> dict[str, Any]:
 
 def generation() -> dict[str, Any]:
     return {**GENERATION, "created_at": SINCE, "updated_at": SINCE}
-
-
-def registered_buildpack(name: str, description: str) -> dict[str, Any]:
-    """As the buildpack registry shows it. blob_url: what clients send back as the buildpack to use."""
-    namespace, _, short = name.partition("/")
-    return {
-        **named("buildpack", name),
-        "blob_url": f"{REGISTRY_BLOBS}/{name}.tgz",
-        "category": "languages",
-        "description": description,
-        "license": None,
-        "name": short,
-        "namespace": namespace,
-        "source": {"type": "platform"},
-        "support": {"method": "none"},
-    }

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from pogo.mirror import Recipe, Supplies
+from pogo.mirror.runtimes.compiled import Python, Ruby
+from pogo.mirror.runtimes.debian import DebianSources
+from pogo.mirror.runtimes.go import Go
+from pogo.mirror.runtimes.node import Node
+from pogo.mirror.runtimes.uv import Uv
 
 
 def recipes(supplies: Supplies) -> list[Recipe]:
     """Every recipe, in the order in which they are asked. No two answer for one host."""
-    return []
+    debian = DebianSources(supplies)
+    return [Node(supplies), Go(supplies, debian), Python(supplies, debian), Ruby(supplies, debian), Uv(supplies)]
 
 
 def hosts() -> tuple[str, ...]:
     """The names that the recipes answer for; the mirror's authority may sign for these alone."""
-    return ()
+    return (*Node.hosts, *Go.hosts, *Python.hosts, *Ruby.hosts, *Uv.hosts)

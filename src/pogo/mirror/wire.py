@@ -71,7 +71,9 @@ async def read_head(reader: asyncio.StreamReader, seconds: float) -> Head | None
     except (asyncio.IncompleteReadError, TimeoutError, ConnectionError):
         return None
     except asyncio.LimitOverrunError:
-        raise Malformed("The head of the request is too long.", 431) from None
+        raw = b""
+    if not 0 < len(raw) <= HEAD_BYTES:
+        raise Malformed("The head of the request is too long.", 431)
     head = Head()
     listener = _Listener(head)
     parser = httptools.HttpRequestParser(listener)

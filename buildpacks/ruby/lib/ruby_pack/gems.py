@@ -1,0 +1,155 @@
+"""`bundle install` into vendor/bundle of the slug, from the gem index, from vendor/cache, or from Debian."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from pack import archive
+from pack.steps import BuildFailed, detail, run, topic, warning
+
+from ruby_pack import debian
+from ruby_pack.app import App, machine
+
+_COMPILED = re.compile(r"An error occurred while installing (\S+) \(([^)]+)\)")
+_MISSING_LIBRARY = re.compile(r"(?:cannot find -l|unable to find library|library not found for -l)\s*(\S+)")
+_OUT_OF_SYNC = ("frozen", "deployment mode after changing", "dependencies in your gemfile changed", "is out of sync")
+
+
+def install(app: App) -> None:
+    """Raises BuildFailed after bundler has printed its reason."""
+    bundle = app.build_dir / "vendor/bundle"
+    if bundle.exists():
+        warning("Removing vendor/bundle: installed gems do not belong into the repository (git rm -r vendor/bundle).")
+        warning("To keep the gems' files with the app, use 'bundle cache', which fills vendor/cache.")
+        shutil.rmtree(bundle)
+    base, key = _keys(app)
+    kept, key_file = app.cache / "bundle.tar.zst", app.cache / "bundle.key"
+    last = key_file.read_text().split() if key_file.is_file() else []
+    restored = last[:1] == [base] and archive.load(kept, bundle)
+    if restored and last == [base, key]:
+        topic("Using the gems of the last build (Gemfile.lock has not changed)")
+        return
+    bundler = _bundler_version(app)
+    options = _source(app)
+    if "--local" in options:
+        app.env["BUNDLER_VERSION"] = bundler  # bundler would look for the lock's version in the index
+    elif app.lock.bundler and app.lock.bundler != bundler:
+        bundler = _lock_bundler(app, bundler)
+    _bundle_install(app, bundler, options)
+    if restored:
+        clean = [app.program, "-S", "bundle", "clean"]
+        subprocess.run(clean, cwd=app.build_dir, env=app.env, capture_output=True, check=False)
+    shutil.rmtree(app.gem_home / "cache", ignore_errors=True)
+    app.env.pop("BUNDLER_VERSION", None)
+    key_file.unlink(missing_ok=True)
+    archive.save(bundle, kept)
+    if not any(gem.source == "path" for gem in app.lock.gems):  # such gems lie in the app itself
+        key_file.write_text(f"{base} {key}")
+    else:
+        key_file.write_text(base)
+
+
+def _keys(app: App) -> tuple[str, str]:
+    """(of what makes kept gems usable at all, of everything that decides which gems there are)."""
+    base = hashlib.sha256(f"1 {app.stack} {machine()} {app.ruby}".encode()).hexdigest()
+    digest = hashlib.sha256(app.env["BUNDLE_WITHOUT"].encode())
+    for name in ("Gemfile", "Gemfile.lock", ".bundle/config"):
+        path = app.build_dir / name
+        digest.update(path.read_bytes() if path.is_file() else b"-")
+    for path in sorted((app.build_dir / "vendor/cache").glob("*")):
+        digest.update(path.name.encode())
+    return base, digest.hexdigest()
+
+
+def _bundler_version(app: App) -> str:
+    """That of the Ruby itself."""
+    ask = [app.program, "-rbundler/version", "-e", "print Bundler::VERSION"]
+    return subprocess.run(ask, env=app.env, capture_output=True, text=True, check=False).stdout
+
+
+def _source(app: App) -> list[str]:
+    """Options of `bundle install`, after the gems were made available where the index cannot give them."""
+    cache = app.build_dir / "vendor/cache"
+    vendored = {path.name for path in cache.glob("*.gem")} if cache.is_dir() else set()
+    wanted = {gem.name: gem for gem in app.lock.gems if gem.source == "gem"}
+    if vendored and all(any(file.startswith(f"{gem.name}-{gem.version}") for file in vendored) for gem in wanted.values()):
+        detail("All gems are in vendor/cache.")
+        return ["--local"]
+    if not wanted or not (reason := _unreachable(app)):
+        return []
+    warning(f"{reason}\nThe gems are taken from Debian's packages, as far as it has the versions of Gemfile.lock.")
+    debian.provide(app, vendored)
+    return ["--local"]
+
+
+def _unreachable(app: App) -> str:
+    """Why a gem index, or the mirror that bundler uses in its place, does not answer; empty if all do."""
+    if not app.lock.remotes:
+        return ""
+    ask = "ARGV.each { |uri| puts Bundler.settings.mirror_for(uri) }"
+    command = [app.program, "-rbundler", "-e", ask, *app.lock.remotes]
+    done = subprocess.run(command, cwd=app.build_dir, env=app.env, capture_output=True, text=True, check=False)
+    for address in done.stdout.split() or app.lock.remotes:
+        curl = ["curl", "-sSI", "--connect-timeout", "5", "--max-time", "20", "-o", "/dev/null", "-w", "%{http_code}"]
+        asked = subprocess.run([*curl, address], env=app.env, capture_output=True, text=True, check=False)
+        shown = re.sub(r"//[^/@]+@", "//", address)
+        if asked.returncode:
+            return f"The gem index {shown} cannot be reached: {asked.stderr.strip().removeprefix('curl: ')}"
+        if asked.stdout in ("502", "503", "504"):
+            return f"The gem index {shown} cannot be reached: it answers with status {asked.stdout}."
+    return ""
+
+
+def _lock_bundler(app: App, own: str) -> str:
+    """Install the bundler that wrote the lock; the Ruby's own does where that fails. The one to be used."""
+    wanted = app.lock.bundler
+    if wanted.startswith("1.") or (app.gem_home / f"gems/bundler-{wanted}").is_dir():
+        return own if wanted.startswith("1.") else wanted
+    topic(f"Installing bundler {wanted}")
+    command = [app.program, "-S", "gem", "install", "bundler", "--version", wanted, "--no-document", "--env-shebang"]
+    env = {**app.env, "GEM_HOME": str(app.gem_home)}
+    if run([*command, "--install-dir", app.gem_home], app.build_dir, env):
+        warning(f"Bundler {wanted}, which wrote Gemfile.lock, cannot be installed; {own} is used.")
+        app.env["BUNDLER_VERSION"] = own
+        return own
+    return wanted
+
+
+def _bundle_install(app: App, bundler: str, options: list[str]) -> None:
+    topic(f"Installing dependencies using bundler {bundler}")
+    detail(f"Running: BUNDLE_WITHOUT='{app.env['BUNDLE_WITHOUT']}' bundle install {' '.join(options)}".rstrip())
+    printed: list[bytes] = []
+    if run([app.program, "-S", "bundle", "install", *options], app.build_dir, app.env, printed):
+        raise BuildFailed(explain(b"".join(printed).decode(errors="replace")))
+
+
+def explain(said: str) -> str:
+    """What to do about a `bundle install` that failed, by what it printed."""
+    if found := _COMPILED.search(said):
+        text = f"The gem {found[1]} ({found[2]}) could not be installed; the reason is above."
+        if library := _MISSING_LIBRARY.search(said):
+            text += f"\nIt needs the library {library[1]}, which this stack does not have."
+        return (
+            f"{text}\nA gem in C needs its libraries: name their Debian packages in an Aptfile and put the pack"
+            "\nheroku-community/apt first, or use a version of the gem that fits this Ruby."
+        )
+    if any(text in said for text in _OUT_OF_SYNC):
+        return (
+            "Gemfile.lock does not fit the Gemfile.\n"
+            "Run 'bundle install', commit both files together and push again."
+        )
+    if "but your Gemfile specified" in said:
+        return (
+            "The Gemfile and Gemfile.lock ask for different versions of Ruby.\n"
+            "Run 'bundle update --ruby', commit Gemfile.lock and push again."
+        )
+    if "Your bundle only supports platforms" in said:
+        return (
+            "Gemfile.lock does not know this platform.\n"
+            f"Run 'bundle lock --add-platform {machine()}-linux', commit Gemfile.lock and push again."
+        )
+    return "bundler could not install the gems; its reason is above."

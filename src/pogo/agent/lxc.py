@@ -9,20 +9,29 @@ import resource
 from pathlib import Path
 
 _DENIED = """
-acct add_key bpf delete_module finit_module fsconfig fsmount fsopen fspick init_module io_uring_enter
+acct add_key bpf delete_module fanotify_init finit_module fsconfig fsmount fsopen fspick init_module io_uring_enter
 io_uring_register io_uring_setup kexec_file_load kexec_load keyctl lookup_dcookie mount mount_setattr
 move_mount nfsservctl open_by_handle_at open_tree perf_event_open pivot_root quotactl quotactl_fd reboot
 request_key setns swapoff swapon sysfs syslog umount2 uselib userfaultfd vhangup
 """
 _DEVICES = ("1:3", "1:5", "1:7", "1:8", "1:9", "5:*", "136:*")  # null zero full random urandom tty ptmx pts
+_HIDDEN = ("cmdline", "kallsyms", "keys")  # of /proc: how the machine was booted, its kernel's code, its keys
 _NEW_USER_NAMESPACE = "[0,268435456,SCMP_CMP_MASKED_EQ,268435456]"
+_PAGE_AT_ZERO = "[0,1048576,SCMP_CMP_MASKED_EQ,1048576]"
+# Sockets: unix, IPv4, IPv6, netlink, packet (which asks for a right no dyno has). vsock would reach the hypervisor.
+_FAMILIES = (*(f"[0,{family},SCMP_CMP_EQ]" for family in range(3, 16) if family != 10), "[0,17,SCMP_CMP_GT]")
 
 
 def seccomp_profile() -> str:
-    """Denied calls answer EPERM. `clone3` answers ENOSYS: its flags cannot be seen, and libc then takes `clone`."""
+    """Denied calls answer EPERM. `clone3` answers ENOSYS: its flags cannot be seen, and libc then takes `clone`.
+
+    So do `io_setup`, of whose contexts the whole machine has one number, and `socketcall`, whose family cannot be
+    seen either. Rare families of sockets answer EAFNOSUPPORT.
+    """
     lines = ["2", "denylist", "[all]", *(f"{name} errno 1" for name in _DENIED.split())]
     lines += [f"{name} errno 1 {_NEW_USER_NAMESPACE}" for name in ("clone", "unshare")]
-    return "\n".join([*lines, "clone3 errno 38", ""])
+    lines += [f"personality errno 1 {_PAGE_AT_ZERO}", *(f"socket errno 97 {family}" for family in _FAMILIES)]
+    return "\n".join([*lines, *(f"{name} errno 38" for name in ("clone3", "io_setup", "socketcall")), ""])
 
 
 def configuration(
@@ -52,6 +61,7 @@ def configuration(
         f"lxc.namespace.share.net = {netns}",
         "lxc.mount.auto = proc:mixed",
         "lxc.mount.entry = tmpfs dev/shm tmpfs rw,nosuid,nodev,mode=1777,size=64m,create=dir 0 0",
+        *(f"lxc.mount.entry = /dev/null proc/{name} none bind,optional 0 0" for name in _HIDDEN),
         "lxc.apparmor.profile = unconfined",
         "lxc.tty.max = 0",
         "lxc.pty.max = 64",

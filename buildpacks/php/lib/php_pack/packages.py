@@ -15,8 +15,8 @@ PHP = ("libapache2-mod-php", *(f"php-{name}" for name in _USUAL))
 _INSIDE = {
     "calendar", "core", "ctype", "date", "exif", "ffi", "fileinfo", "filter", "ftp", "gettext", "hash", "iconv",
     "json", "libxml", "openssl", "pcntl", "pcre", "pdo", "phar", "posix", "random", "readline", "reflection",
-    "session", "shmop", "sockets", "sodium", "spl", "standard", "sysvmsg", "sysvsem", "sysvshm", "tokenizer", "zend-
-    opcache", "opcache", "zlib",
+    "session", "shmop", "sockets", "sodium", "spl", "standard", "sysvmsg", "sysvsem", "sysvshm", "tokenizer",
+    "zend-opcache", "opcache", "zlib",
 }
 # fmt: on
 _PACKAGE = {

@@ -15,8 +15,8 @@ from pogo.model.people import User
 class Slug(Record, Base):
     """blob: key of the squashfs image in the object store. checksum: its SHA-256. size: bytes.
 
-    status: ready; for one that is uploaded (`POST /slugs`) before that awaited, preparing, or refused
-    with `failure`; then checksum is that of the archive, as the client gave it, or empty.
+    status: ready; before that awaited for one that is uploaded (`POST /slugs`): then checksum is that of
+    the archive, as the client gave it, or empty.
     pruned_at: since when it is no longer kept (settings.keep_slugs); its blob is empty once that is deleted.
     """
 
@@ -32,7 +32,6 @@ class Slug(Record, Base):
     commit_description: Mapped[str | None]
     detected: Mapped[str | None]
     status: Mapped[str] = mapped_column(default="ready", server_default="ready")
-    failure: Mapped[str | None]
     pruned_at: Mapped[datetime | None]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pogo.errors import InvalidParams
 
@@ -69,6 +69,18 @@ def check_config(changes: dict[str, object]) -> dict[str, str | None]:
             raise InvalidParams(f"Config var {key} is not valid: at most 32 KB and no NUL character.")
         checked[key] = value
     return checked
+
+
+def acceptable(variables: Mapping[str, str]) -> dict[str, str]:
+    """Those of the variables that could be set as config vars."""
+    found = {}
+    for key, value in variables.items():
+        try:
+            check_config({key: value})
+        except InvalidParams:
+            continue
+        found[key] = value
+    return found
 
 
 def config_description(changes: dict[str, str | None]) -> str:

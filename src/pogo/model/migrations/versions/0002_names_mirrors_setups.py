@@ -67,4 +67,3 @@ def upgrade() -> None:
     with op.batch_alter_table("slugs", schema=None) as batch_op:
         batch_op.add_column(sa.Column("commit_description", sa.String(), nullable=True))
         batch_op.add_column(sa.Column("status", sa.String(), server_default="ready", nullable=False))
-        batch_op.add_column(sa.Column("failure", sa.String(), nullable=True))

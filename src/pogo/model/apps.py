@@ -15,6 +15,7 @@ class App(Record, Base):
     """slot: small number, unique among living apps: its uid range and its router backend.
 
     config: the config vars that the next release gets. buildpacks: as the user set them, in order.
+    features: names of those that are switched on (rules.features).
     detected: display name the last build's buildpack gave ("Python").
     cache_purged_at: builds that began before do not save the build cache.
     destroyed_at: set when the user destroyed it. It is gone for users at once (its name is free); the
@@ -34,6 +35,7 @@ class App(Record, Base):
     config: Mapped[dict[str, str]] = mapped_column(EncryptedJson, default=dict)
     released_at: Mapped[datetime | None]
     repo_size: Mapped[int | None]
+    features: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     cache_purged_at: Mapped[datetime | None]
     destroyed_at: Mapped[datetime | None]
     owner: Mapped[User] = relationship(lazy="joined")

@@ -177,6 +177,24 @@ COMMANDS = (
     Command("maintenance", "apps:maintenance", "show whether an app is in maintenance", (), APP),
     Command("maintenance:off", "apps:maintenance_off", "end the maintenance of an app", (), APP),
     Command("maintenance:on", "apps:maintenance_on", "put an app into maintenance", (), APP),
+    Command("mirror", "mirror:show", "show the proxy of builds (on the platform's machine, as root)"),
+    Command(
+        "mirror:log",
+        "mirror:log",
+        "show where builds went (on the platform's machine, as root)",
+        (),
+        (
+            Flag("app", "a", "only builds of this app", option=True),
+            Flag("num", "n", "number of lines (100)", option=True, integer=True),
+            Flag("tail", "t", "go on with new lines as they come"),
+        ),
+    ),
+    Command(
+        "mirror:prefetch",
+        "mirror:prefetch",
+        "make runtimes before a build asks: node@22 python@3.12 (on the platform's machine, as root)",
+        strict=False,
+    ),
     Command("platform", "platform:show", "list the platforms you know", (), (JSON,)),
     Command(
         "platform:add",

@@ -41,7 +41,17 @@ UNSUPPORTED = {
 OUR_FLAGS = {("auth:login", "host")}
 
 #: Commands of ours.
-OUR_COMMANDS = {"env", "platform", "platform:add", "platform:remove", "platform:use", "stack:build"}
+OUR_COMMANDS = {
+    "env",
+    "mirror",
+    "mirror:log",
+    "mirror:prefetch",
+    "platform",
+    "platform:add",
+    "platform:remove",
+    "platform:use",
+    "stack:build",
+}
 
 
 def reason(command: str, flag: str) -> str | None:

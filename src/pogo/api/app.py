@@ -29,6 +29,7 @@ from pogo.api.resources import (
     output,
     registry,
     releases,
+    slugs,
     sources,
 )
 from pogo.errors import BadRequest, InvalidParams, NotFound, PogoError, Unauthorized
@@ -42,6 +43,7 @@ RESOURCES = (
     collaborators,
     config_vars,
     releases,
+    slugs,
     builds,
     sources,
     buildpacks,

@@ -1,4 +1,4 @@
-"""Releases: listed, rolled back to, made again from a slug; and slugs."""
+"""Releases: listed, rolled back to, made from a slug."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from typing import Annotated, Any
 
 from fastapi import Response
 from pydantic import Field
+from starlette.concurrency import run_in_threadpool
 
 from pogo.api import announce
 from pogo.api.answers import answer, listing
 from pogo.api.bodies import Body, resource_router
 from pogo.api.caller import Caller, Me, TheApp
+from pogo.api.resources import slugs
 from pogo.api.show import deploys as show
 from pogo.errors import InvalidParams
 from pogo.model import App, Release
@@ -43,7 +45,14 @@ def info(me: Me, app: TheApp, release: str) -> Response:
 
 
 @router.post("/apps/{app}/releases")
-def create(me: Me, app: TheApp, body: NewRelease) -> Response:
+async def create(me: Me, app: TheApp, body: NewRelease) -> Response:
+    """A slug that was just uploaded is waited for. Async: that must not hold a thread."""
+    if body.slug and not body.release:
+        await slugs.until_ready(me.platform, releases.find_slug(me.platform.db, app, body.slug))
+    return await run_in_threadpool(_create, me, app, body)
+
+
+def _create(me: Caller, app: App, body: NewRelease) -> Response:
     db = me.platform.db
     if body.release:
         made = releases.rollback(db, app, me.user, releases.find_release(db, app, body.release))
@@ -55,11 +64,6 @@ def create(me: Me, app: TheApp, body: NewRelease) -> Response:
         raise InvalidParams("Invalid request: give `release` (to roll back to it) or `slug` (to release it again)")
     announce.released(me, app, made)
     return _one(me, app, made, 201)
-
-
-@router.get("/apps/{app}/slugs/{slug}")
-def slug_info(me: Me, app: TheApp, slug: str) -> Response:
-    return answer(show.slug(me.platform.settings, releases.find_slug(me.platform.db, app, slug)))
 
 
 def _one(me: Caller, app: App, release: Release, status: int = 200) -> Response:

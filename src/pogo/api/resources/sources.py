@@ -1,4 +1,4 @@
-"""Sources: a place to upload an archive to, for a build; and the images of slugs."""
+"""Sources: a place to upload an archive to, for a build; and the archives and images of slugs."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from pogo.api.answers import answer
 from pogo.api.bodies import resource_router
 from pogo.api.caller import Caller, Me, TheApp
 from pogo.api.streaming import file_chunks, spool
-from pogo.errors import Forbidden, NotFound
+from pogo.errors import Forbidden, NotFound, PogoError
 from pogo.model import Slug
-from pogo.services import releases
+from pogo.services import releases, uploads
 from pogo.services.platform import Platform
 
 router = resource_router()
@@ -65,11 +65,28 @@ async def download(request: Request, name: str, token: str = "") -> Response:
     return await _object(platform, f"uploads/{name}", "application/gzip")
 
 
+@streams.put("/slug-archives/{name}")
+async def upload_slug(request: Request, name: str, token: str = "") -> Response:
+    """The archive of a slug that was announced; it is checked and packed in a container, which takes a moment."""
+    platform = _allowed(request, "put", "slug-archives", name, token)
+    source = f"sources/{uuid.uuid4()}"
+    with tempfile.TemporaryFile(dir=platform.settings.tmp_dir) as file:
+        digest = await spool(request.stream(), file, platform.settings.slug_max_mb << 20)
+        await asyncio.to_thread(platform.store.put, source, file_chunks(file))
+    try:
+        await platform.call(uploads.start, signed_urls.check_expiry(name), source, digest)
+    except PogoError:
+        await asyncio.to_thread(platform.store.delete, source)
+        raise
+    platform.hints.wake("builds")
+    return Response(status_code=200)
+
+
 @streams.get("/slug-images/{name}")
 async def slug_image(request: Request, name: str, token: str = "") -> Response:
     platform = _allowed(request, "get", "slug-images", name, token)
     slug: Slug | None = await platform.call(releases.get_slug, signed_urls.check_expiry(name))
-    if slug is None:
+    if slug is None or slug.status != uploads.READY:
         raise NotFound("slug")
     return await _object(platform, slug.blob, "application/vnd.squashfs")
 

@@ -37,19 +37,22 @@ def build(settings: Settings, row: Build) -> dict[str, Any]:
 
 
 def slug(settings: Settings, row: Slug) -> dict[str, Any]:
-    """blob: where the image (squashfs) is read, for an hour."""
+    """blob: for an hour, where the image (squashfs) is read; before that, where the archive (.tgz) is put."""
     name = signed_urls.expiring_name(row.id, SLUG_URL_SECONDS)
+    ready = row.status == "ready"
+    kind, verb = ("slug-images", "get") if ready else ("slug-archives", "put")
+    checksum = f"SHA256:{row.checksum}" if row.checksum else None
     return {
-        "blob": {"method": "get", "url": signed_urls.object_url(settings, "slug-images", name, "get")},
+        "blob": {"method": verb, "url": signed_urls.object_url(settings, kind, name, verb)},
         "buildpack_provided_description": row.detected,
-        "checksum": f"SHA256:{row.checksum}",
+        "checksum": checksum,
         "commit": row.commit,
-        "commit_description": None,
+        "commit_description": row.commit_description,
         "created_at": time(row.created_at),
-        "deleted_at": None,
+        "deleted_at": time(row.pruned_at) if row.pruned_at else None,
         "id": row.id,
         "process_types": row.process_types,
-        "size": row.size,
+        "size": row.size if ready else None,
         "stack": catalog.stack_ref(row.stack),
         "updated_at": time(row.updated_at),
     }
@@ -67,7 +70,7 @@ def release(
         "created_at": time(row.created_at),
         "current": row.id == current,
         "description": row.description,
-        "eligible_for_rollback": row.slug_id is not None and row.status == "succeeded",
+        "eligible_for_rollback": row.slug is not None and row.slug.pruned_at is None and row.status == "succeeded",
         "id": row.id,
         "output_stream_url": signed_urls.stream_url(settings, "releases", row.id) if phase else None,
         "slug": {"id": row.slug_id} if row.slug_id else None,

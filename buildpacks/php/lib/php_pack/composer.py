@@ -27,6 +27,9 @@ def install(build_dir: Path, manifest: Manifest, cache: Path, env: Mapping[str, 
     if not manifest.packages:
         return
     if not (build_dir / "composer.lock").is_file():
+        if (build_dir / "vendor/autoload.php").is_file():
+            topic("Using the committed vendor/ as it is, since there is no composer.lock")
+            return
         warning("There is no composer.lock: the newest packages that composer.json allows are installed.")
         warning("Commit the one that 'composer update' writes, so that every build has the same.")
     downloads = cache / "composer"

@@ -13,6 +13,7 @@ from pack import debs
 from pack.steps import BuildFailed
 
 HOME = Path("/app/.heroku/php")
+ROOT = HOME / "root"
 _HERE = Path(__file__).parent
 _PRIORITY = re.compile(r"^;\s*priority\s*=\s*(\d+)", re.M)
 _SETTINGS = """; Settings of the platform; php.ini in the app's top directory comes after them.
@@ -54,25 +55,25 @@ def prepare(build_dir: Path, home: Path) -> None:
     """Write everything that Debian's maintainer scripts would, for this place. home: the tree's own path."""
     for name in ("bin", "libexec", "etc/conf.d"):
         (home / name).mkdir(parents=True, exist_ok=True)
-    libraries = debs.library_path(HOME)
+    libraries = debs.library_path(ROOT)
     _command(home, "heroku-php-apache2", (_HERE / "web.sh").read_text().replace("@libraries@", libraries))
     shutil.copy(_HERE / "apache.conf", home / "etc/apache.conf")
-    if not (home / "etc/mime.types").is_file():
-        shutil.copy("/etc/mime.types", home / "etc/mime.types")
-    if list(home.glob("usr/bin/php[0-9]*")):
+    types = home / "root/etc/mime.types"
+    shutil.copy(types if types.is_file() else "/etc/mime.types", home / "etc/mime.types")
+    if list(home.glob("root/usr/bin/php[0-9]*")):
         _php(build_dir, home, libraries)
     _profile(build_dir, home)
 
 
 def _php(build_dir: Path, home: Path, libraries: str) -> None:
-    program = next(home.glob("usr/bin/php[0-9]*"))
-    module = next(home.glob("usr/lib/apache2/modules/libphp*.so"))
+    program = next(home.glob("root/usr/bin/php[0-9]*"))
+    module = next(home.glob("root/usr/lib/apache2/modules/libphp*.so"))
     (home / "libphp.so").symlink_to(module.relative_to(home))
-    extensions = HOME / next(home.glob("usr/lib/php/20*")).relative_to(home)
-    shutil.copy(next(home.glob("usr/lib/php/*/php.ini-production")), home / "etc/php.ini")
+    extensions = HOME / next(home.glob("root/usr/lib/php/20*")).relative_to(home)
+    shutil.copy(next(home.glob("root/usr/lib/php/*/php.ini-production")), home / "etc/php.ini")
     settings = home / "etc/conf.d"
     (settings / "00-platform.ini").write_text(_SETTINGS.format(extensions=extensions))
-    for path in (*home.glob("usr/share/php*/*/*.ini"), *home.glob("etc/php/*/mods-available/*.ini")):
+    for path in (*home.glob("root/usr/share/php*/*/*.ini"), *home.glob("root/etc/php/*/mods-available/*.ini")):
         text = path.read_text()
         found = _PRIORITY.search(text)
         (settings / f"{int(found[1]) if found else 20:02}-{path.name}").write_text(text)
@@ -83,11 +84,11 @@ def _php(build_dir: Path, home: Path, libraries: str) -> None:
     environment += f"export PHPRC={HOME}/etc PHP_INI_SCAN_DIR={HOME}/etc/conf.d\n"
     program_path = HOME / program.relative_to(home)
     _command(home, "php", f'#!/bin/sh\n{environment}exec {program_path} "$@"\n')
-    if (home / "usr/bin/composer").is_file():
-        for path in home.glob("usr/share/php/**/autoload.php"):
-            path.write_text(path.read_text().replace("'/usr/share/php/", f"'{HOME}/usr/share/php/"))
-        options = f"-d include_path=.:{HOME}/usr/share/php"
-        _command(home, "composer", f'#!/bin/sh\nexec {HOME}/bin/php {options} {HOME}/usr/bin/composer "$@"\n')
+    if (home / "root/usr/bin/composer").is_file():
+        for path in home.glob("root/usr/share/php/**/autoload.php"):
+            path.write_text(path.read_text().replace("'/usr/share/php/", f"'{ROOT}/usr/share/php/"))
+        options = f"-d include_path=.:{ROOT}/usr/share/php"
+        _command(home, "composer", f'#!/bin/sh\nexec {HOME}/bin/php {options} {ROOT}/usr/bin/composer "$@"\n')
 
 
 def _profile(build_dir: Path, home: Path) -> None:
@@ -95,7 +96,7 @@ def _profile(build_dir: Path, home: Path) -> None:
     lines = [f'export PATH="{HOME}/bin:$PATH"']
     if modules := perl_path(home):
         lines.append(f'export PERL5LIB="{modules}${{PERL5LIB:+:$PERL5LIB}}"')
-        lines.append(f'export LD_LIBRARY_PATH="{debs.library_path(HOME)}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"')
+        lines.append(f'export LD_LIBRARY_PATH="{debs.library_path(ROOT)}${{LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}}"')
     profile = build_dir / ".profile.d/php.sh"
     profile.parent.mkdir(exist_ok=True)
     profile.write_text("\n".join(lines) + "\n")
@@ -103,7 +104,7 @@ def _profile(build_dir: Path, home: Path) -> None:
 
 def perl_path(home: Path) -> str:
     """Directories with Perl modules, as PERL5LIB has to name them."""
-    found = [*home.glob("usr/lib/*/perl5/*"), *home.glob("usr/share/perl5")]
+    found = [*home.glob("root/usr/lib/*/perl5/*"), *home.glob("root/usr/share/perl5")]
     return ":".join(str(HOME / path.relative_to(home)) for path in found if path.is_dir())
 
 
@@ -132,8 +133,10 @@ def _command(home: Path, name: str, text: str) -> None:
 
 def require(packages: list[str], home: Path, cache: Path, env: dict[str, str], why: str) -> list[str]:
     """Install packages. Raises BuildFailed, which says `why` these packages are wanted."""
+    if home.exists():
+        shutil.rmtree(home)
     try:
-        return debs.install(packages, home, cache, env)
+        return debs.install(packages, home / "root", cache, env)
     except BuildFailed as failure:
         if "no package" in str(failure) and why:
             raise BuildFailed(f"{failure}\n{why}") from failure

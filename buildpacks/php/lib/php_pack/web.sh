@@ -96,7 +96,7 @@ if [ -z "${WEB_CONCURRENCY:-}" ]; then
 fi
 export WEB_CONCURRENCY
 
-apache=("$PHP_HOME/usr/sbin/apache2" -f "$PHP_HOME/etc/apache.conf")
+apache=("$PHP_HOME/root/usr/sbin/apache2" -f "$PHP_HOME/etc/apache.conf")
 [ -z "$test" ] || exec "${apache[@]}" -t
 for pattern in ${logs[@]+"${logs[@]}"}; do
     # shellcheck disable=SC2206  # patterns are meant

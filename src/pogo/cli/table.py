@@ -18,7 +18,9 @@ DYNO = Flag("dyno-name", "d", "only this dyno, as web.1", option=True)
 TYPE = Flag("process-type", "p", "only dynos of this type", option=True, excludes=("dyno-name",))
 INDEX = Flag("index", "i", "1-based position in the list", option=True)
 HIDDEN_APP = Arg("app", help="app to run the command against")
+FEATURE = Arg("feature", True)
 BUILDPACK = "name (heroku/python) or git URL"
+NAMED = "name, as heroku/python"
 CREATE_FLAGS = (
     Flag("app", help="name of the new app", option=True, hidden=True),
     Flag("buildpack", "b", BUILDPACK, option=True),
@@ -91,6 +93,31 @@ COMMANDS = (
     ),
     Command("buildpacks:clear", "buildpacks:clear", "remove all buildpacks", (), (*APP, JSON_J)),
     Command(
+        "buildpacks:info", "registry:info", "show a registered buildpack", (Arg("buildpack", True, NAMED),), (JSON_J,)
+    ),
+    Command(
+        "buildpacks:mirrors", "registry:mirrors", "list the mirrors that buildpacks are fetched from", (), (JSON_J,)
+    ),
+    Command(
+        "buildpacks:mirrors:add",
+        "registry:add_mirror",
+        "fetch addresses that begin with a prefix from elsewhere (operator)",
+        (Arg("prefix", True, "as https://github.com/"), Arg("url", True, "what takes its place")),
+    ),
+    Command(
+        "buildpacks:mirrors:remove",
+        "registry:remove_mirror",
+        "remove a mirror (operator)",
+        (Arg("prefix", True),),
+    ),
+    Command(
+        "buildpacks:register",
+        "registry:register",
+        "give a name to a buildpack, or another address (operator)",
+        (Arg("buildpack", True, NAMED), Arg("url", True, "git URL, with an optional #ref, or URL of a .tgz")),
+        (Flag("description", "d", "what buildpacks:search shows", option=True),),
+    ),
+    Command(
         "buildpacks:remove",
         "buildpacks:remove",
         "remove a buildpack",
@@ -98,11 +125,31 @@ COMMANDS = (
         (*APP, INDEX, JSON_J),
     ),
     Command(
+        "buildpacks:search",
+        "registry:search",
+        "search for registered buildpacks",
+        (Arg("term", help="looked for in namespace, name and description"),),
+        (
+            Flag("description", help="part of the description", option=True),
+            Flag("name", help="names, separated by commas", option=True),
+            Flag("namespace", help="namespaces, separated by commas", option=True),
+        ),
+    ),
+    Command(
         "buildpacks:set",
         "buildpacks:choose",
         "set a buildpack, the first unless --index says otherwise",
         (Arg("buildpack", True, BUILDPACK),),
         (*APP, INDEX, JSON_J),
+    ),
+    Command(
+        "buildpacks:unregister",
+        "registry:unregister",
+        "take the name of a buildpack away (operator)",
+        (Arg("buildpack", True, NAMED),),
+    ),
+    Command(
+        "buildpacks:versions", "registry:versions", "list versions of a buildpack", (Arg("buildpack", True, NAMED),)
     ),
     Command("config", "config:show", "show the config vars of an app", (), (*APP, JSON_J, SHELL)),
     Command("config:edit", "config:edit", "edit config vars in $EDITOR", (Arg("key", help="only this one"),), APP),
@@ -139,6 +186,10 @@ COMMANDS = (
         "drains:add", "drains:add", "send the log to https://, syslog+tls:// or syslog://", (Arg("url", True),), APP
     ),
     Command("drains:remove", "drains:remove", "stop sending the log there", (Arg("url", True),), APP),
+    Command("features", "features:show", "list the features of an app", (), (*APP, JSON)),
+    Command("features:disable", "features:disable", "switch a feature off", (FEATURE,), APP),
+    Command("features:enable", "features:enable", "switch a feature on", (FEATURE,), APP),
+    Command("features:info", "features:info", "show a feature", (FEATURE,), (*APP, JSON)),
     Command(
         "env",
         "environment:show",

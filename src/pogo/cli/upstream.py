@@ -42,6 +42,11 @@ OUR_FLAGS = {("auth:login", "host")}
 
 #: Commands of ours.
 OUR_COMMANDS = {
+    "buildpacks:mirrors",
+    "buildpacks:mirrors:add",
+    "buildpacks:mirrors:remove",
+    "buildpacks:register",
+    "buildpacks:unregister",
     "env",
     "mirror",
     "mirror:log",

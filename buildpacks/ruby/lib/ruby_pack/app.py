@@ -13,6 +13,10 @@ SHARED = "vendor/bundle/shared"
 """Shared libraries that gems from Debian load, relative to the app."""
 
 
+COMMANDS = ".heroku/ruby"
+"""Holds bin/bundle where Ruby is the stack's."""
+
+
 @dataclass(frozen=True)
 class App:
     """cache: a directory of this pack's own. env: for all commands of the build."""
@@ -32,6 +36,11 @@ class App:
         return self.ruby.program(self.build_dir)
 
     @property
+    def bundle(self) -> Path:
+        """The command of that name; the app may have a bin/bundle of its own, which is not for us."""
+        return self.build_dir / (self.ruby.directory or COMMANDS) / "bin/bundle"
+
+    @property
     def stack(self) -> str:
         return self.env.get("STACK", "")
 
@@ -39,6 +48,10 @@ class App:
         """Whether the app uses a gem of this or a later major version."""
         number = self.lock.version(gem).partition(".")[0]
         return number.isdigit() and int(number) >= major
+
+    def installed(self, gem: str) -> bool:
+        """Whether a gem is in the slug; those of left out groups are not."""
+        return any(self.gem_home.glob(f"gems/{gem}-[0-9]*"))
 
 
 def machine() -> str:

@@ -8,8 +8,10 @@ other gems than it was tested with is worse than a build that fails.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ from ruby_pack.app import SHARED, App, machine
 from ruby_pack.lockfile import Gem
 
 _HERE = Path(__file__).parent
+_FFI_PATH = re.compile(rb'(ffi_lib[\s(]*")/usr/lib/[^"\n]*/(?=lib[^"/\n]+")')
+"""A shared library that a gem loads by Debian's path: by its name alone it is found beside the gems as well."""
 _OTHER_NAMES = {"propshaft": "ruby-rails-propshaft", "concurrent-ruby": "ruby-concurrent"}
 """Gem → Debian package, where the usual rule does not lead to it."""
 
@@ -48,15 +52,16 @@ def provide(app: App, vendored: set[str]) -> None:
             f"Debian's gems fit its own Ruby only, and this app asks for Ruby {app.ruby.version}.\n"
             "Make the gem index reachable, or take the gems along by 'bundle cache'."
         )
-    wanted = [gem for gem in _wanted(app) if not any(name.startswith(f"{gem.name}-{gem.version}") for name in vendored)]
+    wanted = [gem for gem in _wanted(app) if not gem.is_among(vendored)]
     foreign = [f"{gem.name} {gem.version}: from a git repository" for gem in wanted if gem.source == "git"]
     gems = [gem for gem in wanted if gem.source == "gem" and not _is_default(app, gem)]
     with tempfile.TemporaryDirectory() as temporary:
         root, cache = Path(temporary, "root"), Path(temporary, "cache")
         here = {gem.name: found for gem in gems if (found := _find(gem.name, gem.version, Path("/"), app))}
         packages = _packages([gem.name for gem in gems if gem.name not in here], cache, app)
-        topic(f"Fetching gems from Debian: {len(packages)} packages")
-        debs.install(sorted(packages.values()), root, cache, app.env)
+        if packages:
+            topic(f"Fetching gems from Debian: {len(packages)} packages")
+            debs.install(sorted(set(packages.values())), root, cache, app.env)
         for gem in gems:
             if gem.name not in here and (found := _find(gem.name, gem.version, root, app)):
                 here[gem.name] = found
@@ -153,7 +158,7 @@ def _packages(names: Iterable[str], cache: Path, app: App) -> dict[str, str]:
 
 def _lay_out(app: App, gem: Gem, found: Found, cache: Path, package: str) -> None:
     """The files of one gem as an installed gem has them."""
-    target = app.gem_home / "gems" / full_name(gem)
+    target = app.gem_home / "gems" / gem.full_name
     target.mkdir(parents=True, exist_ok=True)
     if found.directory.is_dir():
         shutil.copytree(found.directory, target, dirs_exist_ok=True)
@@ -162,14 +167,22 @@ def _lay_out(app: App, gem: Gem, found: Found, cache: Path, package: str) -> Non
     for built in (found.spec.parents[1] / "extensions").glob(f"*/{_api(app)}/{found.spec.stem}"):
         ignored = shutil.ignore_patterns("gem.build_complete", "*.out", "*.log")
         shutil.copytree(built, target / "lib", dirs_exist_ok=True, ignore=ignored)
+    if "ffi" in gem.needs:
+        for file in target.rglob("*.rb"):
+            text = file.read_bytes()
+            if text != (changed := _FFI_PATH.sub(rb"\1", text)):
+                file.write_bytes(changed)
 
 
 def _files(package: str, cache: Path) -> list[str]:
     """Paths in a package that was fetched, relative to `/`."""
     file = next(cache.glob(f"apt/archives/{package}_*.deb"))
-    tar = subprocess.run(["dpkg-deb", "--fsys-tarfile", file], capture_output=True, check=True).stdout
-    listed = subprocess.run(["tar", "-tf", "-"], input=tar, capture_output=True, check=True).stdout.decode()
-    return [line.removeprefix("./") for line in listed.splitlines() if not line.endswith("/")]
+    command = ["dpkg-deb", "--fsys-tarfile", file]
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE) as reader,
+        tarfile.open(fileobj=reader.stdout, mode="r|") as tar,
+    ):
+        return [member.name.removeprefix("./") for member in tar if not member.isdir()]
 
 
 def _gather(target: Path, root: Path, files: Iterable[str], app: App) -> None:
@@ -187,10 +200,6 @@ def _gather(target: Path, root: Path, files: Iterable[str], app: App) -> None:
             continue
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, to)
-
-
-def full_name(gem: Gem) -> str:
-    return f"{gem.name}-{gem.version}" + ("" if gem.platform == "ruby" else f"-{gem.platform}")
 
 
 def _write_specs(app: App, gems: Iterable[tuple[Gem, Found]]) -> None:

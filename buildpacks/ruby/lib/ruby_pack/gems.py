@@ -6,7 +6,6 @@ import hashlib
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 from pack import archive
 from pack.steps import BuildFailed, detail, run, topic, warning
@@ -33,18 +32,13 @@ def install(app: App) -> None:
     if restored and last == [base, key]:
         topic("Using the gems of the last build (Gemfile.lock has not changed)")
         return
-    bundler = _bundler_version(app)
     options = _source(app)
-    if "--local" in options:
-        app.env["BUNDLER_VERSION"] = bundler  # bundler would look for the lock's version in the index
-    elif app.lock.bundler and app.lock.bundler != bundler:
-        bundler = _lock_bundler(app, bundler)
+    bundler = _bundler(app, local="--local" in options)
     _bundle_install(app, bundler, options)
     if restored:
-        clean = [app.program, "-S", "bundle", "clean"]
+        clean = [app.program, app.bundle, "clean"]
         subprocess.run(clean, cwd=app.build_dir, env=app.env, capture_output=True, check=False)
     shutil.rmtree(app.gem_home / "cache", ignore_errors=True)
-    app.env.pop("BUNDLER_VERSION", None)
     key_file.unlink(missing_ok=True)
     archive.save(bundle, kept)
     if not any(gem.source == "path" for gem in app.lock.gems):  # such gems lie in the app itself
@@ -65,18 +59,12 @@ def _keys(app: App) -> tuple[str, str]:
     return base, digest.hexdigest()
 
 
-def _bundler_version(app: App) -> str:
-    """That of the Ruby itself."""
-    ask = [app.program, "-rbundler/version", "-e", "print Bundler::VERSION"]
-    return subprocess.run(ask, env=app.env, capture_output=True, text=True, check=False).stdout
-
-
 def _source(app: App) -> list[str]:
     """Options of `bundle install`, after the gems were made available where the index cannot give them."""
     cache = app.build_dir / "vendor/cache"
     vendored = {path.name for path in cache.glob("*.gem")} if cache.is_dir() else set()
     wanted = {gem.name: gem for gem in app.lock.gems if gem.source == "gem"}
-    if vendored and all(any(file.startswith(f"{gem.name}-{gem.version}") for file in vendored) for gem in wanted.values()):
+    if vendored and all(gem.is_among(vendored) for gem in wanted.values()):
         detail("All gems are in vendor/cache.")
         return ["--local"]
     if not wanted or not (reason := _unreachable(app)):
@@ -104,17 +92,20 @@ def _unreachable(app: App) -> str:
     return ""
 
 
-def _lock_bundler(app: App, own: str) -> str:
-    """Install the bundler that wrote the lock; the Ruby's own does where that fails. The one to be used."""
+def _bundler(app: App, *, local: bool) -> str:
+    """Version of the bundler to use: the one that wrote the lock, installed if need be, or the Ruby's own."""
+    ask = [app.program, "-rbundler/version", "-e", "print Bundler::VERSION"]
+    env = {name: value for name, value in app.env.items() if name != "BUNDLER_VERSION"}
+    own = subprocess.run(ask, env=env, capture_output=True, text=True, check=False).stdout
     wanted = app.lock.bundler
-    if wanted.startswith("1.") or (app.gem_home / f"gems/bundler-{wanted}").is_dir():
-        return own if wanted.startswith("1.") else wanted
+    if local or wanted in ("", own) or wanted.startswith("1."):  # bundler 1 does not run on a Ruby of today
+        return own
+    if (app.gem_home / f"gems/bundler-{wanted}").is_dir():
+        return wanted
     topic(f"Installing bundler {wanted}")
     command = [app.program, "-S", "gem", "install", "bundler", "--version", wanted, "--no-document", "--env-shebang"]
-    env = {**app.env, "GEM_HOME": str(app.gem_home)}
-    if run([*command, "--install-dir", app.gem_home], app.build_dir, env):
+    if run([*command, "--install-dir", app.gem_home], app.build_dir, {**env, "GEM_HOME": str(app.gem_home)}):
         warning(f"Bundler {wanted}, which wrote Gemfile.lock, cannot be installed; {own} is used.")
-        app.env["BUNDLER_VERSION"] = own
         return own
     return wanted
 
@@ -123,7 +114,8 @@ def _bundle_install(app: App, bundler: str, options: list[str]) -> None:
     topic(f"Installing dependencies using bundler {bundler}")
     detail(f"Running: BUNDLE_WITHOUT='{app.env['BUNDLE_WITHOUT']}' bundle install {' '.join(options)}".rstrip())
     printed: list[bytes] = []
-    if run([app.program, "-S", "bundle", "install", *options], app.build_dir, app.env, printed):
+    env = {**app.env, "BUNDLER_VERSION": bundler}  # else bundler fetches the one that wrote the lock
+    if run([app.program, app.bundle, "install", *options], app.build_dir, env, printed):
         raise BuildFailed(explain(b"".join(printed).decode(errors="replace")))
 
 
@@ -139,8 +131,7 @@ def explain(said: str) -> str:
         )
     if any(text in said for text in _OUT_OF_SYNC):
         return (
-            "Gemfile.lock does not fit the Gemfile.\n"
-            "Run 'bundle install', commit both files together and push again."
+            "Gemfile.lock does not fit the Gemfile.\nRun 'bundle install', commit both files together and push again."
         )
     if "but your Gemfile specified" in said:
         return (

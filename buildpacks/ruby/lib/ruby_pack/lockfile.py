@@ -28,6 +28,16 @@ class Gem:
     source: str = "gem"
     needs: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def full_name(self) -> str:
+        """As RubyGems names its file and its directory: `nokogiri-1.18.2-x86_64-linux`."""
+        return f"{self.name}-{self.version}" + ("" if self.platform == "ruby" else f"-{self.platform}")
+
+    def is_among(self, files: Iterable[str]) -> bool:
+        """Whether one of the files of vendor/cache is this version of the gem."""
+        stem = f"{self.name}-{self.version}"
+        return any(file == f"{stem}.gem" or file.startswith(f"{stem}-") for file in files)
+
 
 @dataclass(frozen=True)
 class Lock:

@@ -44,7 +44,7 @@ def _compile(build_dir: Path, cache: Path, env_dir: Path) -> None:
     for script in (build_dir / "bin").glob("*"):
         if script.is_file():
             script.chmod(script.stat().st_mode | 0o111)
-    if lock.has("execjs") and not shutil.which("node", path=app.env["PATH"]):
+    if app.installed("execjs") and not shutil.which("node", path=app.env["PATH"]):
         warning("The gem execjs needs a JavaScript runtime, and there is none.")
         warning("Put the Node.js pack first: pogo buildpacks:add --index 1 heroku/nodejs")
     tasks = rails.run_tasks(app)
@@ -52,22 +52,18 @@ def _compile(build_dir: Path, cache: Path, env_dir: Path) -> None:
     (build_dir / "tmp/pids").mkdir(parents=True, exist_ok=True)
     processes.warnings(app)
     processes.describe(app, defaults, PACK)
-    kept = {} if "SECRET_KEY_BASE" in given or not used["railties"] else {"SECRET_KEY_BASE": defaults["SECRET_KEY_BASE"]}
+    kept = (
+        {} if "SECRET_KEY_BASE" in given or not used["railties"] else {"SECRET_KEY_BASE": defaults["SECRET_KEY_BASE"]}
+    )
     addons = ["heroku-postgresql"] if lock.has("pg") and "DATABASE_URL" not in given else []
     processes.release(PACK, processes.types(app, tasks), kept, addons)
 
 
 def _prepare(app: App) -> None:
     """The environment in which bundler, rake and the app run during the build."""
-    own = app.build_dir / ".heroku/ruby/bin"
     if app.ruby.own:
-        runtime.commands(own)
-    paths = [
-        app.build_dir / "bin",
-        app.build_dir / "vendor/bundle/bin",
-        app.gem_home / "bin",
-        own if app.ruby.own else app.program.parent,
-    ]
+        runtime.commands(app.bundle.parent)
+    paths = [app.build_dir / "bin", app.build_dir / "vendor/bundle/bin", app.gem_home / "bin", app.bundle.parent]
     without = app.env.get("BUNDLE_WITHOUT", processes.WITHOUT).replace(" ", ":")
     app.env.update(
         PATH=":".join([*map(str, paths), app.env["PATH"]]),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pack.steps import warning
 
-from ruby_pack.app import SHARED, App
+from ruby_pack.app import COMMANDS, SHARED, App
 
 WITHOUT = "development:test"
 
@@ -71,7 +71,7 @@ def describe(app: App, given: Mapping[str, str], pack: Path) -> None:
 
 def _lines(app: App, given: Mapping[str, str], home: str) -> list[str]:
     lines = [f"export {name}=${{{name}:-{shlex.quote(value)}}}" for name, value in given.items()]
-    ruby = app.ruby.directory or ".heroku/ruby"
+    ruby = app.ruby.directory or COMMANDS
     paths = [f"{home}/{name}" for name in ("bin", "vendor/bundle/bin", f"{app.ruby.gems}/bin", f"{ruby}/bin")]
     lines += [
         f'export GEM_PATH="{home}/{app.ruby.gems}${{GEM_PATH:+:$GEM_PATH}}"',
@@ -97,6 +97,6 @@ def warnings(app: App) -> None:
     """What Heroku warns of because it goes wrong later."""
     if not (app.build_dir / "Procfile").is_file():
         warning("There is no Procfile, so the default web server is used. Name your own: web: bundle exec puma")
-    if app.lock.has("sqlite3"):
+    if app.installed("sqlite3"):
         warning("The app uses sqlite3. A dyno's disk is its own and empty again after every restart and deploy:")
         warning("data that has to last belongs into a database service, reached by DATABASE_URL.")

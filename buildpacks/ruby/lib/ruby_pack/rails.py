@@ -42,7 +42,7 @@ def run_tasks(app: App) -> set[str]:
         status = run([app.program, Path(__file__).with_name("tasks.rb"), report], app.build_dir, env)
         tasks = set(report.read_text().split()) if report.is_file() else set()
     if status == _NO_RAKEFILE:
-        warning("The Rakefile cannot be loaded; the reason is above. Does 'RAILS_ENV=production bundle exec rake -P' work?")
+        warning("The Rakefile cannot be loaded; the reason is above. Try: RAILS_ENV=production bundle exec rake -P")
         if rails:
             raise BuildFailed("The tasks of the app are not known.")
     elif status:

@@ -56,7 +56,7 @@ def choose(asked: Wanted, build_dir: Path, cache: Path, env: Mapping[str, str]) 
     if own and version.fits(own, asked):
         topic(f"Using Ruby version: ruby-{own} (of the stack)")
         if not asked.requirements:
-            detail(f"The Gemfile does not say which Ruby: add the line  ruby \"~> {version.series(own)}.0\"")
+            detail(f'The Gemfile does not say which Ruby: add the line  ruby "~> {version.series(own)}.0"')
         elif asked.exact and asked.exact != own:
             detail(f"Gemfile.lock was made with {asked.exact}; {asked.origin} allows this one.")
         return Ruby(own)
@@ -117,13 +117,15 @@ def _runs(home: Path) -> bool:
     program = home / "bin/ruby"
     if not program.is_file():
         return False
-    return subprocess.run([program, "-ropenssl", "-rpsych", "-e", "0"], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run([program, "-ropenssl", "-rpsych", "-e", "0"], capture_output=True, check=False).returncode == 0
+    )
 
 
 def _way_out(own: str, asked: Wanted) -> str:
     text = f"{asked.origin or 'This buildpack'} asks for it. "
     if own:
-        text += f"This stack has Ruby {own}: to use it, write  ruby \"~> {version.series(own)}.0\"  into the Gemfile,\n"
+        text += f'This stack has Ruby {own}: to use it, write  ruby "~> {version.series(own)}.0"  into the Gemfile,\n'
         text += "run 'bundle update --ruby', commit Gemfile.lock and push again. "
     return f"{text}For another version its address has to be reachable: ask the operator of this platform."
 

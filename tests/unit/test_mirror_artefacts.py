@@ -34,7 +34,7 @@ def test_a_file_is_made_once_and_found_again(tmp_path: Path) -> None:
         assert (tmp_path / KEY).read_bytes() == b"whole"
         assert FileArtefacts(tmp_path).find(KEY) == tmp_path / KEY
         assert kept.size()[0] == 1
-        assert not [path for path in tmp_path.rglob(".*")]
+        assert not list(tmp_path.rglob(".*"))
 
     asyncio.run(scenario())
 

@@ -117,4 +117,4 @@ def test_no_header_reads_outside_the_file(text: str, size: int) -> None:
             found = part(header, size)
         except ValueError:
             continue
-        assert found is None or (0 <= found[0] and 0 < found[1] and sum(found) <= size)
+        assert found is None or (found[0] >= 0 and found[1] > 0 and sum(found) <= size)

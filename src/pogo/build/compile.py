@@ -6,10 +6,10 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pogo.build import manifest, packs, submodules
+from pogo.build import fields, manifest, packs, submodules
 from pogo.build.failures import AppFault, CompileFailed
 from pogo.build.fetch import Pack, Shelf
 from pogo.build.output import detail, topic, warning
@@ -65,6 +65,7 @@ def _compile(request: Request, places: Places, compiled: Compiled) -> None:
     ignored = apply_slugignore(space.build_dir)
     if ignored is not None:
         topic(f"Deleting {ignored} files matching .slugignore patterns.")
+    space = replace(space, env=fields.filled(space.env, space.build_dir))
     shelf = Shelf(request.registry, places.bundled, places.packs, space.env)
     override = request.config.get(OVERRIDE, "").strip()
     if override:

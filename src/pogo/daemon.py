@@ -41,9 +41,11 @@ from pogo.loops.releases import Releases
 from pogo.loops.routes import PERIOD as ROUTES_PERIOD
 from pogo.loops.routes import RouterLoop
 from pogo.loops.turns import keep_turning
+from pogo.loops.usage import UsageLoop
 from pogo.router.config import Files
 from pogo.router.haproxy import HaproxyRouter
 from pogo.router.log_receiver import RouterLog
+from pogo.rules import usage
 from pogo.services import builds, dynos, leases
 from pogo.services.database import Database, load_keys
 from pogo.services.platform import Platform
@@ -163,6 +165,7 @@ def _loops(platform: Platform, routes: RouterLoop) -> list[Coroutine[Any, Any, N
         keep_turning(platform, "dynos", token, dynos_loop.turn, DYNOS_PERIOD),
         keep_turning(platform, "releases", token, Releases(platform).turn, RELEASES_PERIOD),
         keep_turning(platform, "router", token, routes.turn, ROUTES_PERIOD),
+        keep_turning(platform, "usage", token, UsageLoop(platform).turn, usage.PERIOD),
         keep_turning(platform, "drains", token, Drains(platform).turn, DRAINS_PERIOD),
         keep_turning(platform, "cleanup", token, Cleanup(platform).turn, CLEANUP_PERIOD),
         Builds(platform).run(),

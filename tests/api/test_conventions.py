@@ -30,6 +30,7 @@ OF_AN_APP: list[tuple[str, str, Any]] = [
     ("GET", "/addon-attachments", None),
     ("GET", "/features", None),
     ("GET", "/features/x", None),
+    ("PATCH", "/features/x", {"enabled": True}),
     ("GET", "/sni-endpoints", None),
     ("GET", "/log-drains", None),
     ("POST", "/log-drains", {"url": "https://logs.example.com/"}),
@@ -135,7 +136,7 @@ def test_the_catalog(ann: Client) -> None:
 
 
 def test_what_nobody_has_yet(ann: Client) -> None:
-    for path in ("addons", "addon-attachments", "features", "sni-endpoints"):
+    for path in ("addons", "addon-attachments", "sni-endpoints"):
         assert ann.get(f"/apps/shop/{path}").json() == []
     for path in ("/apps/shop/pipeline-couplings", "/apps/shop/features/x", "/account/features/x"):
         assert ann.get(path).status_code == 404

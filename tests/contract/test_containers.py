@@ -306,3 +306,15 @@ def test_watch_tells_who_ended(run: Runner) -> None:
         assert await asyncio.wait_for(watching, 10) == id
 
     run(scenario)
+
+
+def test_what_containers_use(run: Runner) -> None:
+    async def scenario(rig: Rig) -> None:
+        waiting = await rig.start(("wait",))
+        usage = (await rig.containers.usage())[waiting]
+        assert usage.processes >= 1
+        assert usage.total >= 0
+        await rig.containers.remove(waiting)
+        assert waiting not in await rig.containers.usage()
+
+    run(scenario)

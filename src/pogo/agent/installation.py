@@ -25,6 +25,16 @@ class BadConfiguration(PogoError):
     """The configuration of pogo-agent cannot be used."""
 
 
+def tag(state: Path) -> str:
+    """As `Settings.tag`: six hex digits in the names of interfaces, the nftables table and cgroups."""
+    return hashlib.sha256(str(state).encode()).hexdigest()[:6]
+
+
+def cgroup(state: Path) -> str:
+    """The control group of an installation, below each hierarchy."""
+    return f"pogo-{tag(state)}"
+
+
 @dataclass(frozen=True)
 class Installation:
     """uid, gid: of the user that may call the agent. Everything the agent makes bears `tag` or lies in `state`.
@@ -47,8 +57,7 @@ class Installation:
 
     @property
     def tag(self) -> str:
-        """As `Settings.tag`: six hex digits in the names of interfaces, the nftables table and cgroups."""
-        return hashlib.sha256(str(self.state).encode()).hexdigest()[:6]
+        return tag(self.state)
 
     @property
     def run(self) -> Path:
@@ -70,7 +79,7 @@ class Installation:
 
     @property
     def cgroup(self) -> str:
-        return f"pogo-{self.tag}"
+        return cgroup(self.state)
 
     def base(self, slot: int) -> int:
         """The host's uid (and gid) that is root inside the containers of this slot."""

@@ -186,10 +186,6 @@ COMMANDS = (
         "drains:add", "drains:add", "send the log to https://, syslog+tls:// or syslog://", (Arg("url", True),), APP
     ),
     Command("drains:remove", "drains:remove", "stop sending the log there", (Arg("url", True),), APP),
-    Command("features", "features:show", "list the features of an app", (), (*APP, JSON)),
-    Command("features:disable", "features:disable", "switch a feature off", (FEATURE,), APP),
-    Command("features:enable", "features:enable", "switch a feature on", (FEATURE,), APP),
-    Command("features:info", "features:info", "show a feature", (FEATURE,), (*APP, JSON)),
     Command(
         "env",
         "environment:show",
@@ -197,6 +193,10 @@ COMMANDS = (
         (),
         (Flag("no-token", help="leave the login out"),),
     ),
+    Command("features", "features:show", "list the features of an app", (), (*APP, JSON)),
+    Command("features:disable", "features:disable", "switch a feature off", (FEATURE,), APP),
+    Command("features:enable", "features:enable", "switch a feature on", (FEATURE,), APP),
+    Command("features:info", "features:info", "show a feature", (FEATURE,), (*APP, JSON)),
     Command("git:clone", "git:clone", "clone an app's repository", (Arg("DIRECTORY"),), APP),
     Command("git:credentials", "git:credentials", "answer git's question", (Arg("command", True),), hidden=True),
     Command("git:remote", "git:remote", "add the git remote of an app", (), ANY_APP, strict=False),
@@ -208,6 +208,10 @@ COMMANDS = (
         (Flag("nested-commands", "n", "include all commands"),),
         strict=False,
     ),
+    Command("labs", "features:labs", "list experimental features of an app", (), (*ANY_APP, JSON)),
+    Command("labs:disable", "features:disable", "switch an experimental feature off", (FEATURE,), ANY_APP),
+    Command("labs:enable", "features:enable", "switch an experimental feature on", (FEATURE,), ANY_APP),
+    Command("labs:info", "features:info", "show an experimental feature", (FEATURE,), (*ANY_APP, JSON)),
     Command(
         "logs",
         "logs:show",

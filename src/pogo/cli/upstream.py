@@ -32,6 +32,7 @@ UNSUPPORTED = {
     ("domains", "no-wrap"): "nothing is wrapped",
     ("domains", "sort"): USE_JSON,
     ("drains", "extended"): NO_EXTENDED,
+    ("labs:disable", "confirm"): "nothing is lost that could not be switched on again",
     ("ps", "extended"): NO_EXTENDED,
     ("releases", "extended"): NO_EXTENDED,
     ("run", "listen"): "it opens ports of another platform's tooling",

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from pogo.rules.usage import Usage
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -168,6 +170,10 @@ class Containers(Protocol):
 
     async def fetch(self, id: str, name: str, to: Path) -> None:
         """Copy /pogo/out/<name> of an ended container to a local path. NotFound if it is not there."""
+        ...
+
+    async def usage(self) -> Mapping[str, Usage]:
+        """What each running container that is not in the background uses now, by its id."""
         ...
 
     def watch(self) -> AsyncIterator[str]:

@@ -13,14 +13,15 @@ import os
 import shutil
 import socket
 import struct
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pogo.agent import spool
-from pogo.containers import Attachment, ContainerSpec, Exit, Frame, Observed
+from pogo.agent import installation, spool
+from pogo.containers import Attachment, ContainerSpec, Exit, Frame, Observed, usage
 from pogo.errors import Conflict, ContainerError, NotFound, StorageFull, Unavailable
+from pogo.rules.usage import Usage
 
 Json = dict[str, Any]
 
@@ -36,6 +37,7 @@ class AgentContainers:
     def __init__(self, agent_socket: Path) -> None:
         self._agent = agent_socket
         self._records = agent_socket.parent / "c"
+        self._cgroup = installation.cgroup(agent_socket.parent.parent)
 
     async def start(self, spec: ContainerSpec) -> Observed:
         files = [spec.slug] if spec.slug else []
@@ -60,6 +62,9 @@ class AgentContainers:
     async def list(self) -> list[Observed]:
         reply, _ = await self._call({"op": "list"})
         return [_observed(item) for item in reply["containers"]]
+
+    async def usage(self) -> Mapping[str, Usage]:
+        return await asyncio.to_thread(usage.read, self._cgroup)
 
     async def stop(self, id: str, grace: float) -> None:
         reply = await self._ask(id, {"op": "stop", "grace": grace})

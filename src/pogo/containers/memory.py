@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pogo.containers import Attachment, ContainerSpec, Exit, Frame, Observed
 from pogo.errors import Conflict, ContainerError, NotFound
+from pogo.rules.usage import Usage
 
 
 @dataclass(eq=False)
@@ -73,7 +74,7 @@ class MemoryContainers:
 
     Without one, a process runs until `end` or until it is told to stop: then it ends with 143, or, if it
     is in `stubborn`, only by the KILL after the grace. `refuse`: what the next start raises. `addresses`:
-    given to the next containers instead of made-up ones.
+    given to the next containers instead of made-up ones. `used`: what containers are said to use.
     """
 
     def __init__(self, behaviour: Behaviour | None = None) -> None:
@@ -82,8 +83,12 @@ class MemoryContainers:
         self.addresses: list[str] = []
         self.stubborn: set[str] = set()
         self.refuse: Exception | None = None
+        self.used: dict[str, Usage] = {}
         self._started = 0
         self._watchers: list[asyncio.Queue[str]] = []
+
+    async def usage(self) -> Mapping[str, Usage]:
+        return {id: self.used.get(id, Usage(0, 0, 0, 0.0, 1)) for id, one in self.processes.items() if one.exit is None}
 
     # -- for tests
 

@@ -26,6 +26,17 @@ class Usage:
         return self.memory + self.swap
 
 
+@dataclass(frozen=True)
+class Sample:
+    """What a dyno used when it was last looked at. app, dyno: names; quota: bytes of memory."""
+
+    app: str
+    dyno: str
+    size: str
+    quota: int
+    usage: Usage
+
+
 @dataclass
 class Load:
     """Average number of busy CPUs over 1, 5 and 15 minutes, decaying as the load average of a kernel does."""

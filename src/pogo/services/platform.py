@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from pogo.containers import Containers
 from pogo.logs import Line, LogStore
 from pogo.router import Router
+from pogo.rules.usage import Sample
 from pogo.services.database import Database
 from pogo.settings import Settings
 from pogo.store import BlobStore
@@ -21,13 +22,21 @@ T = TypeVar("T")
 class Transcripts(Protocol):
     """The output of builds (by build id) and release phases (by release id): see logs.transcripts."""
 
-    def append(self, id: str, data: bytes) -> None: ...
+    def append(self, id: str, data: bytes, *, own: bool = False) -> None: ...
 
     def finish(self, id: str) -> None: ...
 
-    def restart(self, id: str) -> None: ...
+    def restart(self, id: str, keep: int = 0) -> None: ...
 
     def exists(self, id: str) -> bool: ...
+
+    def size(self, id: str) -> int: ...
+
+    def tail(self, id: str, count: int) -> bytes: ...
+
+    def finished(self, id: str) -> bool: ...
+
+    def older_than(self, seconds: float) -> list[str]: ...
 
     def follow(self, id: str, offset: int = 0) -> AsyncIterator[bytes]: ...
 
@@ -63,7 +72,7 @@ class Hints:
 
 @dataclass
 class Platform:
-    """One running pogod. node: this host's name in leases and claims."""
+    """One running pogod. node: this host's name in leases and claims. samples: the last ones of all dynos."""
 
     settings: Settings
     db: Database
@@ -74,6 +83,7 @@ class Platform:
     router: Router
     node: str
     hints: Hints = field(default_factory=Hints)
+    samples: Sequence[Sample] = ()
 
     async def call(self, function: Callable[..., T], /, *args: object, **kwargs: object) -> T:
         """Run a service in a thread, with the database as its first argument."""

@@ -19,14 +19,12 @@ router = resource_router()
 @router.get("/users/~/pipeline-couplings")
 @router.get("/addons")
 @router.get("/addon-attachments")
-@router.get("/account/features")
 def none(me: Me) -> Response:
     return answer([])
 
 
 @router.get("/apps/{app}/addons")
 @router.get("/apps/{app}/addon-attachments")
-@router.get("/apps/{app}/features")
 @router.get("/apps/{app}/sni-endpoints")
 def none_of_app(app: TheApp) -> Response:
     return answer([])
@@ -36,13 +34,3 @@ def none_of_app(app: TheApp) -> Response:
 def coupling(app: TheApp) -> Response:
     """One object, where an app is in a pipeline."""
     raise NotFound("pipeline_coupling", f"App {app.name} is not in a pipeline.")
-
-
-@router.get("/apps/{app}/features/{feature}")
-def feature(app: TheApp, feature: str) -> Response:
-    raise NotFound("feature", f"Couldn't find that feature ({feature}).")
-
-
-@router.get("/account/features/{feature}")
-def account_feature(me: Me, feature: str) -> Response:
-    raise NotFound("feature", f"Couldn't find that feature ({feature}).")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from pogo.api.show.shapes import named
+from pogo.api.show.shapes import named, stable_id, time
+from pogo.model import App
 from pogo.rules import sizes
+from pogo.rules.features import Feature
 
 SINCE = "2026-01-01T00:00:00Z"
 GENERATION = named("generation", "cedar")
@@ -24,6 +26,25 @@ def stack(found: sizes.Stack, default: str) -> dict[str, Any]:
         "default": found.name == default,
         "state": "public",
         "updated_at": SINCE,
+    }
+
+
+def feature_id(name: str) -> str:
+    return stable_id("feature", name)
+
+
+def feature(app: App, found: Feature) -> dict[str, Any]:
+    return {
+        "created_at": time(app.created_at),
+        "description": found.description,
+        "display_name": found.title,
+        "doc_url": "",
+        "enabled": found.name in app.features,
+        "feedback_email": "",
+        "id": feature_id(found.name),
+        "name": found.name,
+        "state": found.state,
+        "updated_at": time(app.updated_at),
     }
 
 

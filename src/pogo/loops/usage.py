@@ -1,0 +1,40 @@
+"""Samples what dynos use: for the operator's metrics, for R14, and for the log where an app asks for it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from pogo.rules import sizes
+from pogo.rules.features import RUNTIME_METRICS
+from pogo.rules.usage import Load, Sample, over_quota, runtime_metrics
+from pogo.services import features, snapshot
+from pogo.services.platform import Platform
+
+
+@dataclass
+class UsageLoop:
+    platform: Platform
+    _loads: dict[str, Load] = field(default_factory=dict)
+
+    async def turn(self) -> bool:
+        used = await self.platform.containers.usage()
+        apps = await self.platform.call(snapshot.read)
+        talkative = await self.platform.call(features.apps_with, RUNTIME_METRICS)
+        samples, seen = [], set()
+        for app in apps:
+            for dyno in app.dynos:
+                usage = used.get(dyno.container or "")
+                if usage is None or not dyno.container:
+                    continue
+                seen.add(dyno.container)
+                quota = sizes.find_size(dyno.size).memory
+                load = self._loads.setdefault(dyno.container, Load())
+                load.add(usage.cpu, time.monotonic())
+                samples.append(Sample(app.name, dyno.name, dyno.size, quota, usage))
+                lines = runtime_metrics(dyno.name, dyno.id, usage, load, quota) if app.id in talkative else []
+                for text in lines + over_quota(usage, quota):
+                    self.platform.say(app.id, dyno.name, text, at=time.time())
+        self.platform.samples = samples
+        self._loads = {container: load for container, load in self._loads.items() if container in seen}
+        return False

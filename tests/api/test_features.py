@@ -1,0 +1,68 @@
+"""Features of apps, and the operator's metrics."""
+
+from __future__ import annotations
+
+import asyncio
+
+from api_rig import Client, People
+
+from pogo.containers.memory import MemoryContainers
+from pogo.loops.usage import UsageLoop
+from pogo.model import App, Release
+from pogo.rules.usage import Sample, Usage
+from pogo.services import dynos
+from pogo.services.platform import Platform
+
+MB = 1 << 20
+
+
+def test_switched_on_and_off(ann: Client, app: App) -> None:
+    (feature,) = ann.get("/apps/shop/features").json()
+    assert (feature["name"], feature["enabled"]) == ("log-runtime-metrics", False)
+    for identity in (feature["name"], feature["id"]):
+        assert ann.get(f"/apps/shop/features/{identity}").json() == feature
+    on = ann.patch("/apps/shop/features/log-runtime-metrics", {"enabled": True})
+    assert on.json()["enabled"] is True
+    assert ann.get("/apps/shop/features").json()[0]["enabled"] is True
+    assert ann.patch(f"/apps/shop/features/{feature['id']}", {"enabled": False}).json()["enabled"] is False
+    assert ann.patch("/apps/shop/features/other", {"enabled": True}).status_code == 404
+    assert ann.patch("/apps/shop/features/log-runtime-metrics", {"enabled": "perhaps"}).status_code == 422
+
+
+def test_metrics_are_the_operators(everyone: People, app: App, platform: Platform) -> None:
+    platform.samples = [Sample("shop", "web.1", "Basic", 512 * MB, Usage(20 * MB, MB, 0, 1.5, 3))]
+    assert everyone.ann.get("/metrics").status_code == 403
+    assert everyone.nobody.get("/metrics").status_code == 401
+    text = everyone.root.http.get("/metrics", headers={"Authorization": f"Bearer {everyone.root.token}"}).text
+    labels = 'app="shop",dyno="web.1",size="Basic"'
+    assert (
+        f"pogo_dyno_memory_bytes{{{labels.replace(',size', ',kind=QrssQ,size').replace('Q', chr(34))}}} 2.097152e+07"
+        in text
+    )
+    assert f"pogo_dyno_cpu_seconds_total{{{labels}}} 1.5" in text
+    assert "pogo_apps 1.0" in text
+    assert "process_resident_memory_bytes" in text
+
+
+def test_a_dyno_over_its_quota_is_told_so(everyone: People, app: App, release: Release, platform: Platform) -> None:
+    containers = platform.containers
+    assert isinstance(containers, MemoryContainers)
+    everyone.ann.patch("/apps/shop/features/log-runtime-metrics", {"enabled": True})
+    values = {"app_id": app.id, "release_id": release.id, "type": "web", "number": 1, "size": "Basic", "command": "x"}
+    dynos.create(platform.db, [values])
+    (row,) = dynos.list_dynos(platform.db, app)
+    dynos.change(platform.db, row.id, "starting", container="c-1", state="up")
+
+    async def usage() -> dict[str, Usage]:
+        return {"c-1": Usage(600 * MB, 0, 0, 1.0, 2), "stray": Usage(1, 1, 1, 1, 1)}
+
+    containers.usage = usage  # type: ignore[method-assign]
+    asyncio.run(UsageLoop(platform).turn())
+    texts = [line.text for _, line in platform.logs.recent(app.id, 10) if line.dyno == "web.1"]
+    assert [text.partition(" sample#")[0] for text in texts] == [
+        f"source=web.1 dyno=heroku.{row.id}",
+        f"source=web.1 dyno=heroku.{row.id}",
+        "Process running mem=600M(117.2%)",
+        "Error R14 (Memory quota exceeded)",
+    ]
+    assert [(sample.app, sample.dyno) for sample in platform.samples] == [("shop", "web.1")]

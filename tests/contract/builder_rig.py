@@ -60,6 +60,7 @@ class Builder:
         self.stack = stack
         self.directory = directory
         self.env = registry_environment()
+        self.memory_mb = 2048
 
     async def build(
         self,
@@ -80,8 +81,10 @@ class Builder:
             "buildpacks": list(buildpacks),
             "config": dict(config or {}),
             "env": self.env,
+            "memory_mb": self.memory_mb,
             **settings,
         }
+        built_here = request.get("kind") != "slug"
         (directory / "build.json").write_text(json.dumps(request))
         _archive(source, directory / "source.tar")
         inputs = {name: directory / name for name in ("build.json", "source.tar")}
@@ -95,7 +98,7 @@ class Builder:
                 status, more, second = await self._half(pack_id, "pack", {}, compile_id)
                 log += more
                 if status == 0:
-                    for name in ("result.json", "slug.squashfs", "cache.tar.zst"):
+                    for name in ("result.json", "slug.squashfs", *(["cache.tar.zst"] if built_here else [])):
                         await self.containers.fetch(pack_id, name, directory / name)
         finally:
             await self.containers.remove(pack_id)
@@ -111,7 +114,7 @@ class Builder:
                 stack=self.stack,
                 command=(*BUILDER, name),
                 env=BUILD_ENV,
-                limits=Limits(memory=2 << 30, pids=2048),
+                limits=Limits(memory=self.memory_mb << 20, pids=2048),
                 inputs=inputs,
                 outputs=True,
                 builder=True,

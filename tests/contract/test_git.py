@@ -201,10 +201,18 @@ def test_what_the_commit_has_is_what_is_built(platform: Installation, tree: Work
     assert "secret.txt" in tree.push().output
 
 
-def test_submodules_are_warned_of(platform: Installation, tree: WorkTree) -> None:
-    tree.commit(**{".gitmodules": b'[submodule "x"]\n\tpath = x\n\turl = ../x\n'})
+def test_submodules_are_listed_for_the_builder(platform: Installation, tree: WorkTree) -> None:
+    tree.commit(**{".gitmodules": b'[submodule "x"]\n\tpath = lib/x y\n\turl = https://example.com/x\n'})
+    assert ".pogo-submodules" not in tree.push().output
+    pinned = "1234567890" * 4
+    tree.git("update-index", "--add", "--cacheinfo", f"160000,{pinned},lib/x y")
+    tree.git("commit", "--quiet", "--message", "with a submodule")
     done = tree.push()
-    assert done.status == 0 and "submodules. They are not fetched" in done.output
+    assert done.status == 0 and " .pogo-submodules " in done.output
+    found = subprocess.run(
+        ["git", "ls-tree", "-r", "HEAD"], cwd=tree.path, capture_output=True, text=True, check=True
+    ).stdout
+    assert f"160000 commit {pinned}\tlib/x y" in found
 
 
 def test_output_with_nul_and_escapes_cannot_end_the_push(platform: Installation, tree: WorkTree) -> None:

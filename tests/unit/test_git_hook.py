@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import socket
+import subprocess
+import tarfile
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +19,7 @@ from pogo.errors import NotFound
 from pogo.git import hook
 from pogo.git.pushes import Push, Pushes
 from pogo.model import App, User
+from pogo.rules import submodules
 from pogo.rules.git_refs import RefUpdate
 
 
@@ -114,3 +119,22 @@ def test_pushes_of_an_app_take_turns_in_order() -> None:
 
 def test_what_a_ref_update_is() -> None:
     assert RefUpdate("a", "0" * 64, "refs/heads/x").deletes  # also where object ids are SHA-256
+
+
+def test_the_hook_and_the_builder_mean_the_same_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert hook.SUBMODULES == submodules.LIST
+    for command in (
+        ["init", "-q"],
+        ["update-index", "--add", "--cacheinfo", f"160000,{'12' * 20},lib/x y"],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"],
+    ):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path)
+    assert submodules.parse_list(hook.submodules("HEAD").decode()) == {"lib/x y": "12" * 20}
+    with tarfile.open(fileobj=io.BytesIO(b"".join(hook.archive("HEAD")))) as tar:
+        listed = tar.extractfile(submodules.LIST)
+        assert listed and submodules.parse_list(listed.read().decode()) == {"lib/x y": "12" * 20}
+
+
+def test_a_list_that_leads_out_is_not_followed() -> None:
+    assert submodules.parse_list(f"{'a' * 40} ../x\n{'a' * 40} /x\nnonsense\n{'b' * 40} ok\n") == {"ok": "b" * 40}

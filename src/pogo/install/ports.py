@@ -50,6 +50,12 @@ def _address(text: str) -> str:
     return str(ipaddress.ip_address(b"".join(words)))
 
 
+def mirror_listens(settings: Settings) -> bool:
+    """Whether the proxy of builds does. Connecting would not tell: its address comes with the first container."""
+    wanted = (GATEWAY, settings.mirror_port)
+    return any((found.address, found.port) == wanted for found in listeners())
+
+
 def holder(inode: str) -> int | None:
     """The process that holds a socket."""
     for pid in processes.pids():

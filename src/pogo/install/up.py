@@ -7,7 +7,6 @@ import os
 import pwd
 import secrets
 import shutil
-import socket
 import sys
 import time
 from dataclasses import dataclass
@@ -24,7 +23,6 @@ from pogo.install.supervision import Service, Supervisor, up_to_date
 from pogo.mirror import authority as mirror_authority
 from pogo.process import run
 from pogo.router import config as router_config
-from pogo.rules.build_passes import GATEWAY
 from pogo.settings import Settings
 
 HEALTH_SECONDS = 60
@@ -220,21 +218,15 @@ def _until_healthy(here: Installation, services: list[Service]) -> None:
     """Until the API answers through the router. Raises Unavailable, naming what does not run."""
     settings = here.settings
     end = time.monotonic() + HEALTH_SECONDS
-    while not (0 < first_app.status(settings, settings.api_host) < 500 and _mirror_listens(settings)):
+    while not (
+        0 < first_app.status(settings, settings.api_host) < 500
+        and (settings.mirror == "off" or ports.mirror_listens(settings))
+    ):
         if time.monotonic() > end:
             down = [one for one in services if not up_to_date(here.supervisor, one)] or services
             logs = "\n".join(f"  {here.supervisor.log(one.name)}" for one in down)
             raise Unavailable(f"The platform was started but does not answer. Not running: {_names(down)}. See\n{logs}")
         time.sleep(0.05)
-
-
-def _mirror_listens(settings: Settings) -> bool:
-    """Whether the proxy of builds takes connections; True where there is to be none."""
-    if settings.mirror == "off":
-        return True
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((GATEWAY, settings.mirror_port)) == 0
 
 
 def _own_processes(supervisor: Supervisor) -> set[int]:

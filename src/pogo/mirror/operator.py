@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections import deque
 from pathlib import Path
 
 from pogo.containers.agent import AgentContainers
 from pogo.errors import PogoError
+from pogo.install import ports
 from pogo.mirror import CannotMake, egress, runtimes
 from pogo.mirror.artefacts import FileArtefacts
 from pogo.mirror.reach import Reach
@@ -30,7 +30,10 @@ def status(settings: Settings) -> None:
     if settings.mirror == "off":
         _line("", "To change it: POGO_MIRROR=log bin/up, or POGO_MIRROR=answer. See docs/mirror.md.")
         return
-    _line("Address", f"{GATEWAY}:{settings.mirror_port}, {'listens' if _listens(settings) else 'DOES NOT LISTEN'}")
+    _line(
+        "Address",
+        f"{GATEWAY}:{settings.mirror_port}, {'listens' if ports.mirror_listens(settings) else 'DOES NOT LISTEN'}",
+    )
     other = "nothing else (POGO_MIRROR_ONLY)" if settings.mirror_only else "the outside directly, too"
     _line("Builds reach", f"it, and {other}; through it {settings.mirror_allow}")
     if settings.mirror == "answer":
@@ -45,12 +48,6 @@ def status(settings: Settings) -> None:
 
 def _line(title: str, text: str) -> None:
     print(f"{title:14}{text}")
-
-
-def _listens(settings: Settings) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        return probe.connect_ex((GATEWAY, settings.mirror_port)) == 0
 
 
 def show_log(directory: Path, app: str, number: int, *, tail: bool) -> None:

@@ -283,7 +283,10 @@ def test_outputs_are_fetched_and_continued(run: Runner, tmp_path: Path) -> None:
             await rig.containers.fetch(first, "other", tmp_path / "other")
         assert not (tmp_path / "other").exists()
 
-        second = await rig.start(("output", "more", "too"), ("wait",), outputs=True, continues=first)
+        second = await rig.start(
+            ("output", "more", "too"), ("print", "done\n"), ("wait",), outputs=True, continues=first
+        )
+        await rig.said(second, b"done")
         with pytest.raises(ContainerError):
             await rig.containers.remove(first)
         with pytest.raises(ContainerError):

@@ -129,10 +129,9 @@ def test_inputs_and_builder_are_shown_read_only(run: Callable[[Scenario], None],
         source.write_text("tree")
         source.chmod(0o600)
         os.chown(source, 4321, 4321)
-        (tmp_path / "dir").mkdir(mode=0o700)
-        (tmp_path / "dir/file").write_text("inside")
-        inputs = {"source.tar": source, "cache": tmp_path / "dir"}
-        script = """cat /pogo/in/source.tar /pogo/in/cache/file
+        (tmp_path / "file").write_text("inside")
+        inputs = {"source.tar": source, "cache": tmp_path / "file"}
+        script = """cat /pogo/in/source.tar /pogo/in/cache
         echo x 2>/dev/null >> /pogo/in/source.tar || echo :refused
         test -f /pogo/lib/pogo/errors.py && test -d /pogo/buildpacks && echo there
         touch /pogo/lib/pogo/x 2>/dev/null || echo refused"""

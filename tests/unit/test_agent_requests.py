@@ -39,9 +39,11 @@ def client() -> Iterator[socket.socket]:
         yield ours
 
 
+LIMITS = {"memory": 64 << 20, "cpu_shares": 256, "pids": 64}  # as an older pogod asks
+
+
 def spec(**changes: Any) -> dict[str, Any]:
-    limits = {"memory": 64 << 20, "cpu_shares": 256, "pids": 64}  # as an older pogod asks
-    plain = {"id": "a-1", "slot": 0, "stack": "pogo-13", "command": ["true"], "env": {}, "limits": limits}
+    plain = {"id": "a-1", "slot": 0, "stack": "pogo-13", "command": ["true"], "env": {}, "limits": LIMITS}
     streams = {"tty": None, "stdin": False, "spool": 1 << 20, "labels": {}}
     files = {"slug": False, "inputs": [], "outputs": False, "builder": False, "continues": ""}
     return plain | streams | files | changes
@@ -66,7 +68,28 @@ def spec(**changes: Any) -> dict[str, Any]:
         ({"stack": "absent"}, "not installed"),
         ({"continues": "gone"}, "cannot be continued"),
         ({"continues": "../gone"}, "cannot be continued"),
-        ({"limits": {"memory": 4096, "cpu_shares": 1, "pids": 1}}, "memory"),
+        ({"limits": LIMITS | {"memory": 4096}}, "memory"),
+        ({"limits": LIMITS | {"memory": 1e300}}, "memory"),
+        ({"limits": LIMITS | {"pids": 0}}, "processes"),
+        ({"limits": LIMITS | {"pids": "9"}}, "processes"),
+        ({"limits": LIMITS | {"cpu_shares": 1 << 20}}, "CPU"),
+        ({"limits": LIMITS | {"disk": -1}}, "disk"),
+        ({"slot": True}, "POGO_MAX_APPS"),
+        ({"slot": 1.0}, "POGO_MAX_APPS"),
+        ({"tty": [24, 70_000]}, "terminal"),
+        ({"tty": [0, 80]}, "terminal"),
+        ({"spool": 1 << 40}, "spool"),
+        ({"outputs": "yes"}, "true or false"),
+        ({"builder": 1}, "true or false"),
+        ({"command": "true"}, "list of texts"),
+        ({"command": ["true", 1]}, "list of texts"),
+        ({"env": ["A=B"]}, "texts by name"),
+        ({"env": {"A": 1}}, "texts by name"),
+        ({"env": {"A": "x" * (1 << 20)}}, "bytes of command and environment"),
+        ({"labels": {"a": "x" * 9000}}, "bytes of labels"),
+        ({"labels": {"a": {}}}, "texts by name"),
+        ({"inputs": [f"i{number}" for number in range(33)]}, "short list"),
+        ({"inputs": ["a", "a"]}, "short list"),
     ],
 )
 def test_bad_requests_are_refused(holder: Holder, client: socket.socket, changes: dict[str, Any], said: str) -> None:
@@ -86,3 +109,36 @@ def test_an_image_is_a_plain_file(holder: Holder, client: socket.socket) -> None
     (holder.installation.state / "stacks/pogo-13/current").mkdir(parents=True)
     with pytest.raises((ContainerError, OSError)):
         prepare(holder, spec(), [], client)
+
+
+def test_a_descriptor_gives_no_more_than_its_caller_may_read(
+    holder: Holder, client: socket.socket, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("")
+    os.mkfifo(tmp_path / "fifo")
+    allowed = "no stack of this name"
+    for path, flags, said in (
+        ("/etc/shadow", os.O_PATH, "nothing that may be shown"),
+        ("/root", os.O_PATH, "nothing that may be shown"),
+        ("/etc", os.O_RDONLY, "nothing that may be shown"),
+        ("/dev/null", os.O_RDONLY, "nothing that may be shown"),
+        (str(tmp_path / "fifo"), os.O_RDONLY | os.O_NONBLOCK, "nothing that may be shown"),
+        (str(tmp_path / "file"), os.O_WRONLY, "nothing that may be shown"),
+        (str(tmp_path / "file"), os.O_RDONLY, allowed),
+    ):
+        fd = os.open(path, flags)
+        for changes in ({"inputs": ["a"]}, {"slug": True}):
+            with pytest.raises(ContainerError) as refused:
+                prepare(holder, spec(stack="absent", **changes), [fd], client)
+            assert (said in str(refused.value)) == (said != allowed), path
+        os.close(fd)
+
+
+def test_a_stack_image_belongs_to_root(holder: Holder, client: socket.socket) -> None:
+    stack = holder.installation.state / "stacks/pogo-13"
+    stack.mkdir(parents=True)
+    (stack / "current").write_text("")
+    if os.geteuid() == 0:
+        os.chown(stack / "current", holder.installation.uid, -1)
+        with pytest.raises(ContainerError, match="no file of root"):
+            prepare(holder, spec(), [], client)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -53,4 +54,13 @@ def with_config(environ: Mapping[str, str], prefix: Path) -> dict[str, str]:
     installation are in `<state>/pogo.conf`.
     """
     own = prefix.resolve().parents[1] / "pogo.conf"
-    return {**({"POGO_CONFIG": str(own)} if own.is_file() else {}), **environ}
+    return {**({"POGO_CONFIG": str(own)} if _is_ours(own) else {}), **environ}
+
+
+def _is_ours(file: Path) -> bool:
+    """Whether it is there and belongs to whoever runs this: in the state directory, pogod makes files too."""
+    try:
+        there = file.lstat()
+    except FileNotFoundError:
+        return False
+    return stat.S_ISREG(there.st_mode) and there.st_uid in (0, os.geteuid())

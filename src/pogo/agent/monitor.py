@@ -27,7 +27,7 @@ from pogo.agent import boot as booting
 from pogo.agent import cgroups, records, spool
 from pogo.agent.boot import Boot, Process
 from pogo.agent.installation import Installation
-from pogo.agent.peers import Json, announce_end, answer, is_allowed, send_once
+from pogo.agent.peers import Json, announce_end, answer, is_allowed, parse, send_once
 from pogo.agent.usage import Usage
 from pogo.errors import ContainerError
 
@@ -35,6 +35,7 @@ HANG_UP_SECONDS = 10
 _DRAIN_SECONDS = 30
 _CHUNK = 64 << 10
 _PENDING = 256 << 10
+_LONGEST_REQUEST = 1 << 20
 _FRAME = struct.Struct("=cI")
 _NEVER = float("inf")
 _Interest = dict[int, tuple[int, Callable[[], None]]]
@@ -282,11 +283,19 @@ class Monitor:
             self._drop(client)
             return
         client.received += data
-        if client.role == "asking" and b"\n" in client.received:
-            line, client.received = client.received.split(b"\n", 1)
-            self._answer(client, json.loads(line))
-        if client.role == "attach":
-            self._take_frames(client)
+        try:
+            if client.role == "asking" and b"\n" in client.received:
+                line, client.received = client.received.split(b"\n", 1)
+                self._answer(client, parse(line))
+            if client.role == "attach":
+                self._take_frames(client)
+            if client.role == "follow":
+                client.received = b""
+            if len(client.received) > _LONGEST_REQUEST:
+                raise ValueError("a request or a frame is too long")
+        except (LookupError, TypeError, ValueError, ArithmeticError, struct.error):
+            traceback.print_exc()  # whatever a client sends, the process runs on
+            self._drop(client)
 
     def _answer(self, client: Client, request: Json) -> None:
         reply: Json = {"ok": True}

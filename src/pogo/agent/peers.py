@@ -13,7 +13,7 @@ from pogo.agent.installation import Installation
 Json = dict[str, Any]
 
 _MAX_REQUEST = 8 << 20
-_MAX_FDS = 64
+_MAX_FDS = 40
 
 
 class Connection:
@@ -26,21 +26,31 @@ class Connection:
         self.watching = False
 
     def receive(self) -> Json | None:
-        """The request, once its line is complete. Raises ConnectionError when the caller is gone."""
+        """The request, once its line is complete. Raises ConnectionError when the caller is gone, ValueError."""
         data, fds, _, _ = socket.recv_fds(self.socket, 256 << 10, _MAX_FDS)
         self.fds += fds
         self.received += data
-        if not data or len(self.received) > _MAX_REQUEST:
+        if not data or len(self.received) > _MAX_REQUEST or len(self.fds) > _MAX_FDS:
             raise ConnectionError
         if not self.received.endswith(b"\n"):
             return None
-        request: Json = json.loads(self.received)
-        return request
+        return parse(self.received)
 
     def close(self) -> None:
         self.socket.close()
         for fd in self.fds:
             os.close(fd)
+
+
+def parse(line: bytes) -> Json:
+    """A request. Raises ValueError where it is none, however it is nested."""
+    try:
+        request = json.loads(line)
+    except RecursionError:
+        raise ValueError("a request is nested too deeply") from None
+    if not isinstance(request, dict):
+        raise ValueError("a request has to be an object")
+    return request
 
 
 def is_allowed(connection: socket.socket, installation: Installation) -> bool:

@@ -19,7 +19,13 @@ from pogo.agent.installation import Installation
 from pogo.agent.peers import Json
 from pogo.errors import ContainerError
 
-_ID = re.compile(r"[a-z0-9-]{1,40}")
+_MOST_INPUTS = 32
+_MOST_TEXT = 1 << 20  # Linux allows 2 MB, 128 KiB for one of them
+_MOST_LABELS = 8 << 10
+_MOST_BYTES = 1 << 50
+_MOST_SPOOL = 256 << 20
+
+ID = re.compile(r"[a-z0-9-]{1,40}")
 _STACK = re.compile(r"[a-z0-9-]{1,60}")
 _INPUT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -40,20 +46,34 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
     `fds`: the slug, if the spec says so, then one per input, in its order.
     """
     installation = agent.installation
-    id, slot = str(spec["id"]), int(spec["slot"])
-    _require(_ID.fullmatch(id) is not None, f"{id!r} is no id: it has to be 1 to 40 of a-z, 0-9 and -.")
-    _require(
-        0 <= slot < installation.max_apps, f"The slot {slot} is not below POGO_MAX_APPS ({installation.max_apps})."
+    id, limits = str(spec["id"]), spec["limits"]
+    require(ID.fullmatch(id) is not None, f"{id!r} is no id: it has to be 1 to 40 of a-z, 0-9 and -.")
+    slot = _number(
+        spec["slot"], f"The slot (below POGO_MAX_APPS, {installation.max_apps})", 0, installation.max_apps - 1
     )
-    _require(len(fds) == bool(spec["slug"]) + len(spec["inputs"]), "Descriptors are missing.")
-    _require(all(_INPUT.fullmatch(name) for name in spec["inputs"]), "An input has a name that is no file name.")
-    words = [*spec["command"], *(f"{name}={value}" for name, value in spec["env"].items())]
-    _require(bool(spec["command"]) and bool(spec["command"][0]), "The command is empty.")
-    _require(not any("\0" in word for word in words), "The command or a variable holds a NUL byte.")
-    _require(not any("=" in name or not name for name in spec["env"]), "A variable has an impossible name.")
-    _require(int(spec["limits"]["memory"]) >= 4 << 20, "A container needs at least 4 MiB of memory.")
+    has_slug, stdin, outputs, builder = (_flag(spec, name) for name in ("slug", "stdin", "outputs", "builder"))
+    inputs = spec["inputs"]
+    require(isinstance(inputs, list) and len({*inputs}) == len(inputs) <= _MOST_INPUTS, "The inputs are no short list.")
+    require(all(_INPUT.fullmatch(name) for name in inputs), "An input has a name that is no file name.")
+    require(len(fds) == has_slug + len(inputs), "Descriptors are missing.")
+    for fd in fds:
+        _require_readable(fd)
+    command, env, labels = _texts(spec["command"]), _pairs(spec["env"]), _pairs(spec["labels"])
+    require(bool(command) and bool(command[0]), "The command is empty.")
+    require(not any("=" in name or not name for name in env), "A variable has an impossible name.")
+    _require_size("command and environment", _MOST_TEXT, *command, *env, *env.values())
+    _require_size("labels", _MOST_LABELS, *labels, *labels.values())
+    tty = None
+    if spec["tty"] is not None:
+        rows, columns = (_number(value, "The size of a terminal", 1, 65535) for value in spec["tty"])
+        tty = rows, columns
+    memory = _number(limits["memory"], "The memory", 4 << 20, _MOST_BYTES)
+    pids = _number(limits["pids"], "The number of processes", 1, 1 << 22)
+    cpu_shares = _number(limits["cpu_shares"], "The share of CPU", 2, 1 << 18)
+    disk, reserve = (_number(limits.get(name, 0), f"The {name}", 0, _MOST_BYTES) for name in ("disk", "reserve"))
+    spool = max(64 << 10, _number(spec["spool"], "The spool", 0, _MOST_SPOOL))
 
-    continues = _chain(installation, spec["continues"], slot)
+    continues = _chain(installation, str(spec["continues"]), slot)
     number = agent.free_number()
     keep: list[int] = [*fds]
     try:
@@ -61,7 +81,7 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
         stack, stack_fd = _stack(agent, str(spec["stack"]))
         keep.append(stack_fd)
         slug = None
-        if spec["slug"]:
+        if has_slug:
             slug, slug_fd = _loop(agent, fds[0])
             keep.append(slug_fd)
         record = records.Record(
@@ -70,10 +90,10 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
             address=installation.address(number),
             slot=slot,
             started_at=time.time(),
-            outputs=bool(spec["outputs"]),
+            outputs=outputs,
             continues=continues,
-            labels={str(key): str(value) for key, value in spec["labels"].items()},
-            background=bool(spec["limits"].get("background")),
+            labels=labels,
+            background=bool(limits.get("background")),
         )
         layout = rootfs.Layout(
             id=id,
@@ -81,15 +101,15 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
             stack=stack,
             slug=slug,
             continues=continues,
-            inputs=dict(zip(spec["inputs"], fds[bool(spec["slug"]) :], strict=True)),
-            outputs=record.outputs,
-            builder=bool(spec["builder"]),
-            command=tuple(spec["command"]),
-            env=spec["env"],
+            inputs=dict(zip(inputs, fds[has_slug:], strict=True)),
+            outputs=outputs,
+            builder=builder,
+            command=command,
+            env=env,
             address=record.address,
             resolvers=agent.resolvers or (),
-            memory=int(spec["limits"]["memory"]),
-            pids=int(spec["limits"]["pids"]),
+            memory=memory,
+            pids=pids,
         )
         lock, listener = records.create(installation, record)
     except BaseException:
@@ -100,12 +120,12 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
         installation=installation,
         record=record,
         layout=layout,
-        cpu_shares=int(spec["limits"]["cpu_shares"]),
-        tty=tuple(spec["tty"]) if spec["tty"] else None,
-        stdin=bool(spec["stdin"]),
-        spool=max(64 << 10, int(spec["spool"])),
-        disk=int(spec["limits"].get("disk", 0)),
-        reserve=int(spec["limits"].get("reserve", 0)),
+        cpu_shares=cpu_shares,
+        tty=tty,
+        stdin=stdin,
+        spool=spool,
+        disk=disk,
+        reserve=reserve,
         lock=lock,
         listener=listener,
         client=client,
@@ -113,22 +133,61 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
     )
 
 
-def _require(holds: bool, otherwise: str) -> None:
+def require(holds: bool, otherwise: str) -> None:
     if not holds:
         raise ContainerError(otherwise)
+
+
+def _number(value: object, what: str, lowest: int, highest: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not lowest <= value <= highest:
+        raise ContainerError(f"{what} has to be a number from {lowest} to {highest}, not {str(value)[:40]}.")
+    return value
+
+
+def _flag(spec: Json, name: str) -> bool:
+    require(isinstance(spec[name], bool), f"{name} has to be true or false.")
+    return bool(spec[name])
+
+
+def _texts(values: object) -> tuple[str, ...]:
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ContainerError("The command has to be a list of texts.")
+    return tuple(values)
+
+
+def _pairs(values: object) -> dict[str, str]:
+    if not isinstance(values, dict) or not all(isinstance(value, str) for value in values.values()):
+        raise ContainerError("Environment and labels have to be texts by name.")
+    return values
+
+
+def _require_size(what: str, most: int, *texts: str) -> None:
+    require(not any("\0" in text for text in texts), f"A NUL byte is in {what}.")
+    size = sum(len(text.encode(errors="surrogateescape")) + 1 for text in texts)
+    require(size <= most, f"There are {size} bytes of {what}; {most} are allowed.")
+
+
+def _require_readable(fd: int) -> None:
+    """Of what is shown, the owner is shown as the app's: so it has to be a file that the caller may read.
+
+    A descriptor opened with O_PATH asks for no right at all.
+    """
+    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+    readable = not flags & os.O_PATH and flags & os.O_ACCMODE != os.O_WRONLY
+    require(readable and stat.S_ISREG(os.fstat(fd).st_mode), "A descriptor is of nothing that may be shown.")
 
 
 def _chain(installation: Installation, id: str, slot: int) -> tuple[str, ...]:
     """The containers on whose files a new one stands, nearest first."""
     if not id:
         return ()
-    record = records.load(installation, id) if _ID.fullmatch(id) else None
+    record = records.load(installation, id) if ID.fullmatch(id) else None
     if record is None or not record.outputs or records.load_exit(installation, id) is None:
         raise ContainerError(f"{id!r} cannot be continued: it is gone, still runs, or was started without outputs.")
     if record.slot != slot:
         raise ContainerError(f"{id!r} cannot be continued by a container of another app.")
     chain = (id, *record.continues)
-    _require(len(chain) < rootfs.LAYERS, f"{id!r} cannot be continued: it stands on too many others.")
+    require(len(chain) < rootfs.LAYERS, f"{id!r} cannot be continued: it stands on too many others.")
     return chain
 
 
@@ -142,7 +201,7 @@ def _hold(installation: Installation, ids: tuple[str, ...]) -> list[int]:
 
 
 def _stack(agent: Holder, name: str) -> tuple[str, int]:
-    _require(_STACK.fullmatch(name) is not None, f"{name!r} is no name of a stack.")
+    require(_STACK.fullmatch(name) is not None, f"{name!r} is no name of a stack.")
     path = agent.installation.state / "stacks" / name / "current"
     try:
         image = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -151,6 +210,9 @@ def _stack(agent: Holder, name: str) -> tuple[str, int]:
             f"The stack {name} is not installed on this platform. Its operator can add it: pogo stack:build {name}"
         ) from None
     try:
+        there = os.fstat(image)
+        mine = stat.S_ISREG(there.st_mode) and there.st_uid in (0, os.geteuid())
+        require(mine, f"The image of {name} is no file of root's.")
         return _loop(agent, image)
     finally:
         os.close(image)
@@ -163,7 +225,6 @@ def _loop(agent: Holder, image: int) -> tuple[str, int]:
     single-threaded, so nothing else makes devices for this installation.
     """
     there = os.fstat(image)
-    _require(stat.S_ISREG(there.st_mode), "An image has to be a plain file.")
     key = (there.st_dev, there.st_ino)
     if known := agent.loops.get(key):
         try:

@@ -50,7 +50,7 @@ exit($status);
 class Layout:
     """What is to be seen in a container. stack, slug: paths of loop devices that hold a squashfs image.
 
-    continues: ids of ended containers, nearest first. inputs: descriptors of files or directories.
+    continues: ids of ended containers, nearest first. inputs: descriptors of files.
     """
 
     id: str
@@ -69,10 +69,9 @@ class Layout:
     pids: int
 
 
-def prepare_mount_points(state: Path) -> None:
+def mount_points(state: Path) -> list[Path]:
     """The directories on which every monitor mounts, each in its own namespace."""
-    for name in (MOUNT_POINT, *(f"run/l/{number}" for number in range(LAYERS))):
-        (state / name).mkdir(parents=True, exist_ok=True)
+    return [state / name for name in (MOUNT_POINT, "run/l", *(f"run/l/{number}" for number in range(LAYERS)))]
 
 
 def make_scratch(installation: Installation, id: str, base: int) -> None:
@@ -218,7 +217,7 @@ def _small_files(layout: Layout, shown: tuple[str, ...], more: Mapping[str, byte
     for path, content in more.items():
         file(path, content)
     for path in shown:
-        if path.startswith("pogo/in/") and not os.path.isdir(f"/proc/self/fd/{layout.inputs[path[8:]]}"):
+        if path.startswith("pogo/in/"):
             file(path, b"")
         else:
             directory(path)

@@ -25,7 +25,7 @@ from pogo.agent import installation as installations
 from pogo.agent import lxc, monitor, network, records, rootfs, syscalls
 from pogo.agent.installation import Installation
 from pogo.agent.peers import Connection, Json, announce_end, answer, is_allowed, peer_uid, send_once
-from pogo.agent.requests import prepare
+from pogo.agent.requests import ID, prepare
 from pogo.errors import ContainerError, NotFound, PogoError
 
 
@@ -78,17 +78,19 @@ class Agent:
     def _prepare_directories(self) -> None:
         """Root's, with the sticky bit where the installation's user makes files too: it cannot swap ours."""
         ours = self.installation
-        for path, mode in ((ours.state, 0o1775), (ours.run, 0o1775), (ours.records, 0o711), (ours.scratch, 0o711)):
-            path.mkdir(parents=True, exist_ok=True)
-            if path.is_symlink():
-                raise installations.BadConfiguration(f"{path} has to be a directory, not a symbolic link.")
-            os.chown(path, 0, ours.gid)
-            path.chmod(mode)
-        rootfs.prepare_mount_points(ours.state)
-        (ours.run / "seccomp").write_text(lxc.seccomp_profile())
+        ours.state.parent.mkdir(parents=True, exist_ok=True)
+        for path, mode in ((ours.state, 0o1775), (ours.run, 0o1775), (ours.records, 0o711), (ours.scratch, 0o700)):
+            _own_directory(path, mode, ours.gid)
+        for path in rootfs.mount_points(ours.state):
+            _own_directory(path, 0o711, 0)
+        profile = ours.run / "seccomp"
+        profile.unlink(missing_ok=True)
+        with open(os.open(profile, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as file:
+            file.write(lxc.seccomp_profile())
 
     def _only_one(self) -> int:
-        guard = os.open(self.installation.run / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        guard = os.open(self.installation.run / "agent.lock", flags, 0o600)
         try:
             fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -106,22 +108,29 @@ class Agent:
         return listener
 
     def _accept(self, listener: socket.socket) -> None:
-        connection, _ = listener.accept()
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            for one in [*self.connections.values()]:  # no descriptor is left: nobody may hold them all
+                self._drop(one)
+            return
         if not is_allowed(connection, self.installation):
             connection.close()
             return
         connection.setblocking(False)
         self.connections[connection.fileno()] = Connection(connection)
 
+    def _drop(self, connection: Connection) -> None:
+        del self.connections[connection.socket.fileno()]
+        connection.close()
+
     def _receive(self, connection: Connection) -> None:
-        fd = connection.socket.fileno()
         try:
             request = connection.receive()
         except BlockingIOError:
             return
         except (OSError, ValueError):
-            del self.connections[fd]
-            connection.close()
+            self._drop(connection)
             return
         if request is None:
             return
@@ -130,16 +139,15 @@ class Agent:
             reply = self._call(connection, request)
         except NotFound as error:
             reply = {"error": error.message, "missing": True}
-        except (PogoError, OSError, KeyError, TypeError, ValueError) as error:
+        except Exception as error:  # whatever a caller sends, the agent goes on
             if not isinstance(error, PogoError):
                 traceback.print_exc()
-            reply = {"error": str(error)}
+            reply = {"error": str(error) or type(error).__name__}
         if connection.watching:
             return
-        del self.connections[fd]
         if reply is not None:
             answer(connection.socket, reply)
-        connection.close()
+        self._drop(connection)
 
     def _call(self, connection: Connection, request: Json) -> Json | None:
         """The reply, or None where a forked child gives it."""
@@ -232,11 +240,11 @@ class Agent:
     # -- what it knows
 
     def _record(self, id: str) -> records.Record | None:
+        if not isinstance(id, str) or not ID.fullmatch(id):
+            return None
         known = self.records.get(id)
         if known is not None and records.directory(self.installation, id).is_dir():
             return known
-        if "/" in id or id.startswith("."):
-            return None
         found = records.load(self.installation, id)
         if found is not None:
             self.records[id] = found
@@ -315,6 +323,18 @@ class Agent:
         for connection in self.connections.values():
             if connection.watching:
                 send_once(connection.socket, json.dumps({"id": id}).encode() + b"\n")
+
+
+def _own_directory(path: Path, mode: int, group: int) -> None:
+    """Makes it root's. What is changed is the directory that was opened: nobody puts a link in its place meanwhile."""
+    path.mkdir(exist_ok=True)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        raise installations.BadConfiguration(f"{path} has to be a directory, not a symbolic link.") from None
+    os.fchown(fd, 0, group)
+    os.fchmod(fd, mode)
+    os.close(fd)
 
 
 def _close_all_but(keep: set[int]) -> None:

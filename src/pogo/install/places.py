@@ -81,12 +81,17 @@ def _own(directory: Path, user: pwd.struct_passwd) -> None:
 
 
 def _directory(path: Path, mode: int, *, owner: int = 0, group: int = 0) -> None:
+    """The directory that was opened is changed: where pogod makes files too, it could put a link in its place."""
     path.mkdir(parents=True, exist_ok=True)
-    status = path.stat()
-    if (status.st_uid, status.st_gid) != (owner, group):
-        os.chown(path, owner, group)
-    if status.st_mode & 0o7777 != mode:
-        path.chmod(mode)
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        status = os.fstat(fd)
+        if (status.st_uid, status.st_gid) != (owner, group):
+            os.fchown(fd, owner, group)
+        if status.st_mode & 0o7777 != mode:
+            os.fchmod(fd, mode)
+    finally:
+        os.close(fd)
 
 
 def ensure_keys(settings: Settings, user: pwd.struct_passwd) -> None:

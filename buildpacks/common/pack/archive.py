@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from pack.steps import BuildFailed
 
 
-def save(directory: Path, file: Path) -> None:
-    """Replace `file` by an archive of `directory`. Raises BuildFailed."""
+def save(directory: Path, file: Path, paths: Sequence[str] = (".",)) -> None:
+    """Replace `file` by an archive of `directory`, or of some paths in it. Raises BuildFailed."""
     partial = file.with_name(f"{file.name}.partial")
     file.parent.mkdir(parents=True, exist_ok=True)
-    command = ["tar", "-C", str(directory), "-I", "zstd -3 -T0 -q", "-cf", str(partial), "."]
+    command = ["tar", "-C", str(directory), "-I", "zstd -3 -T0 -q", "-cf", str(partial), "--", *paths]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise BuildFailed(f"The cache cannot be written: {done.stderr.strip()}")

@@ -37,7 +37,7 @@ def address(env: Mapping[str, str]) -> str:
 
 def versions(registry: str, package: str) -> dict[str, Any]:
     """Version → its entry (`dist`, `engines`) in the registry's short form. Raises BuildFailed."""
-    url = f"{registry}/{package}"
+    url = f"{registry}/{package.replace('/', '%2f')}"
     try:
         with urllib.request.urlopen(urllib.request.Request(url, headers=_BRIEF), timeout=_TIMEOUT) as answer:  # noqa: S310
             found: dict[str, Any] = json.load(answer)["versions"]

@@ -94,7 +94,7 @@ def examine(path: Path, *, within: str = "") -> Contents:
                     if reason := seen.refusal(member, parts) or _outside(parts, within):
                         raise Refused(f"{member.name[:200]!r} {reason}")
                     if member.issym() and leads_out(parts[len([within] if within else []) :], member.linkname):
-                        found.links_out.append(f"{member.name[:200]} -> {member.linkname[:200]}")
+                        found.links_out.append(f"{'/'.join(parts)[:200]} -> {member.linkname[:200]}")
                     found.tops.update(parts[:1])
                     found.dotted |= not parts
                     entries += 1

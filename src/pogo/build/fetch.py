@@ -124,17 +124,18 @@ class Shelf:
 
     def _from_archive(self, given: str, source: Archive, root: Path) -> None:
         copy = self._copy(source.url).with_suffix(".tgz")
+        url = self.registry.mirrored(source.url)
         tag, new = copy.with_suffix(".etag"), copy.with_suffix(".new")
         had = copy.is_file()
         patience = PATIENCE_WITH_COPY if had else PATIENCE
         command = ["curl", "-fsSL", "--connect-timeout", "20", "--max-time", str(patience), "-o", str(new)]
         known = ["--etag-compare", str(tag)] if had and tag.is_file() else []
-        command += [*known, "--etag-save", str(copy.with_suffix(".newtag")), "-w", "%{http_code}", source.url]
+        command += [*known, "--etag-save", str(copy.with_suffix(".newtag")), "-w", "%{http_code}", url]
         done = subprocess.run(command, capture_output=True, check=False, env=dict(self.env))
         if done.returncode:
             why = done.stderr.decode(errors="replace")
             if not had:
-                raise _unreachable(given, source.url, why, self.kept)
+                raise _unreachable(given, url, why, self.kept)
             _say_kept(given, why)
         elif done.stdout.strip() != b"304":
             new.replace(copy)

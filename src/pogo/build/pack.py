@@ -41,12 +41,14 @@ def run(places: Places) -> None:
     detail(f"Done: {megabytes(size)}")
     if size > min(SOFT_LIMIT_MB << 20, slug_max_mb << 19):
         warning(f"The slug is large: {megabytes(size)} (max is {slug_max_mb}M). A .slugignore file may help.")
+    cache_size = 0
     if places.kept.is_dir():  # not for a slug that was made elsewhere
         cache = places.outputs / "cache.tar.zst"
         _command(["tar", "-C", str(places.kept), "-I", "zstd -3 -T0 -q", "-cf", str(cache), "."], places.outputs)
+        cache_size = cache.stat().st_size
     with slug.open("rb") as file:
         checksum = hashlib.file_digest(file, "sha256").hexdigest()
-    result = {**compiled, "size": size, "checksum": checksum}
+    result = {**compiled, "size": size, "checksum": checksum, "cache_size": cache_size}
     (places.outputs / "result.json").write_text(json.dumps(result))
 
 

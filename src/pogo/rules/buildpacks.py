@@ -17,7 +17,7 @@ BUNDLED = "bundled:"
 DETECTION_ORDER = ("ruby", "nodejs", "clojure", "python", "java", "gradle", "scala", "php", "go", "static")
 """Heroku's order for an app without a list of buildpacks; static sites come last."""
 
-FIRST_PARTY = ("nodejs", "php", "python", "ruby", "static")
+FIRST_PARTY = ("go", "nodejs", "php", "python", "ruby", "static")
 """Packs that are part of the platform, by the name of their directory."""
 
 _BUNDLED = {
@@ -114,11 +114,7 @@ class Registry:
         return self.mirrors[found] + url.removeprefix(found) if found else url
 
     def resolve(self, given: str) -> Source:
-        """Where a pack is fetched from. Raises UnknownBuildpack.
-
-        An archive is at its mirror's address; a repository at its own, since git itself applies the
-        mirrors, to submodules as well.
-        """
+        """Where a pack is fetched from; whoever fetches it applies the mirrors. Raises UnknownBuildpack."""
         name = registry_name(given)
         if name and name not in self.names and name in _BUNDLED:
             return Bundled(_BUNDLED[name])
@@ -132,7 +128,7 @@ class Registry:
 
     def _at(self, text: str) -> Source:
         if _ARCHIVE.fullmatch(text):
-            return Archive(self.mirrored(text))
+            return Archive(text)
         if _GIT_URL.fullmatch(text):
             url, _, ref = text.partition("#")
             if ref.startswith("-"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,11 @@ async def test_a_push_is_built_released_booted_and_routed(world: World) -> None:
     world.start()
     build = world.push()
     await world.until(lambda: world.states() == {"web.1": "up"})
-    assert world.transcript(build).splitlines()[:3] == ["-----> compile", "-----> pack", "-----> Launching..."]
+    compiled, packed, summary, launched, *_ = world.transcript(build).splitlines()
+    assert (compiled, packed, launched) == ("-----> compile", "-----> pack", "-----> Launching...")
+    assert re.fullmatch(
+        r" {7}Built in \d\.\d s: compile \d\.\d s, pack \d\.\d s, store \d\.\d s; peak memory 0 MB", summary
+    )
     assert "       Released v2" in world.transcript(build)
     router = world.platform.router
     assert isinstance(router, MemoryRouter)

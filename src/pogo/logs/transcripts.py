@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import threading
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -36,13 +37,13 @@ class Transcripts:
         with full_disk_is_an_error():
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def append(self, id: str, data: bytes) -> None:
-        """Add output. What exceeds the limit is dropped, and a last line says so."""
+    def append(self, id: str, data: bytes, *, own: bool = False) -> None:
+        """Add output. What exceeds the limit is dropped, and a line says so. own: of the platform, never dropped."""
         with self._lock, full_disk_is_an_error():
             fd = os.open(self._text(id), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
                 size = os.fstat(fd).st_size
-                if size + len(data) > self._max_bytes:
+                if size + len(data) > self._max_bytes and not own:
                     data = self._cut(data, size)
                 write_whole(fd, data, size)
             finally:
@@ -55,15 +56,27 @@ class Transcripts:
             self._end(id).touch(mode=0o600)
         self._ring(id)
 
-    def restart(self, id: str) -> None:
-        """Forget what was collected, and that it was finished."""
+    def restart(self, id: str, keep: int = 0) -> None:
+        """Forget what was collected after the first `keep` bytes, and that it was finished."""
         with self._lock, full_disk_is_an_error():
             self._end(id).unlink(missing_ok=True)
-            self._text(id).write_bytes(b"")
+            with self._text(id).open("ab") as file:
+                file.truncate(min(keep, file.tell()))
 
     def exists(self, id: str) -> bool:
         """Whether there has been any output, or its end."""
         return self._text(id).exists() or self.finished(id)
+
+    def size(self, id: str) -> int:
+        """Bytes there are so far."""
+        try:
+            return self._text(id).stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def tail(self, id: str, count: int) -> bytes:
+        """The last `count` bytes so far, fewer where there are not so many."""
+        return self._read(id, max(0, self.size(id) - count))
 
     def finished(self, id: str) -> bool:
         return self._end(id).exists()
@@ -98,6 +111,11 @@ class Transcripts:
             with self._lock:
                 if not bells.followers and self._bells.get(id) is bells:
                     del self._bells[id]
+
+    def older_than(self, seconds: float) -> list[str]:
+        """Ids of finished transcripts that ended longer ago."""
+        before = time.time() - seconds
+        return sorted(path.stem for path in self.root.glob("*.end") if path.stat().st_mtime < before)
 
     def remove(self, id: str) -> None:
         """Delete a transcript; followers of it end."""

@@ -175,7 +175,7 @@ class Builds:
             built = await steps.run()
         finally:
             await platform.call(builds.note_steps, build, steps.took)
-        release = await platform.call(builds.finish_build, build, built)
+        release = await platform.call(builds.finish_build, build, built, hold=True)
         if release is None:
             return
         app = release.app

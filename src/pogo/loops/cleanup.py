@@ -1,32 +1,38 @@
-"""Clears away what destroyed apps and ended builds left: containers first, then files, then the row."""
+"""Clears away what destroyed apps left, containers first, then files, then the row; and what is no longer kept."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
+import time
 from dataclasses import dataclass
 
-from pogo.loops import builds as builds_loop
+from pogo.loops import build_clearing, pruning
 from pogo.model import App
 from pogo.services import apps, garbage
 from pogo.services.platform import Platform
 
 PERIOD = 30.0
+PRUNE_EVERY = 600.0
 
 
 @dataclass
 class Cleanup:
     platform: Platform
+    _prune_at: float = 0.0
 
     async def turn(self) -> bool:
         platform = self.platform
-        await builds_loop.clear_strays(platform)
+        await build_clearing.clear_strays(platform)
         living = {container.labels.get("app") for container in await platform.containers.list()}
         for app in await platform.call(apps.destroyed_apps):
             if app.id in living:
                 platform.hints.wake("dynos")
             else:
                 await asyncio.to_thread(self._erase, app)
+        if time.monotonic() >= self._prune_at:
+            await asyncio.to_thread(pruning.prune, platform)
+            self._prune_at = time.monotonic() + PRUNE_EVERY
         return False
 
     def _erase(self, app: App) -> None:

@@ -147,7 +147,7 @@ def rollback(db: Database, app: App, user: User, release: Release) -> Release:
         raise InvalidParams(f"Cannot roll back to v{release.version}: that release cannot run (no slug, or it failed).")
     with db.write() as session:
         row = session.get_one(App, app.id)
-        slug = session.get_one(Slug, release.slug_id)
+        slug = _kept(session, release.slug.id)
         row.config = dict(release.config)
         return add_release(session, row, user.id, f"Rollback to v{release.version}", slug, release.config)
 
@@ -156,7 +156,17 @@ def release_slug(db: Database, app: App, user: User, slug: Slug, description: st
     """A new release of an existing slug with the present config vars (`releases:retry`)."""
     with db.write() as session:
         row = session.get_one(App, app.id)
-        return add_release(session, row, user.id, description, session.get_one(Slug, slug.id), row.config)
+        return add_release(session, row, user.id, description, _kept(session, slug.id), row.config)
+
+
+def _kept(session: Session, slug_id: str) -> Slug:
+    slug = session.get_one(Slug, slug_id)
+    if slug.pruned_at:
+        raise InvalidParams(
+            "That release's slug is no longer kept: only those released last are (POGO_KEEP_SLUGS). "
+            "Push its commit again."
+        )
+    return slug
 
 
 def pending_releases(db: Database) -> list[Release]:

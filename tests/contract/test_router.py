@@ -11,7 +11,7 @@ import pytest
 from edge_installation import Edge, WebSocket, wait_until
 
 from pogo.errors import InvalidParams, Unavailable
-from pogo.router import Applied, Backend, Routes, Server
+from pogo.router import Applied, Backend, Routes, Server, config
 from pogo.router.config import Files
 from pogo.router.haproxy import HaproxyRouter
 from pogo.router.memory import MemoryRouter
@@ -88,7 +88,9 @@ class OnHaproxy:
 def edge() -> Iterator[Edge]:
     edge = Edge()
     try:
-        edge.start()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(config, "BOOT_WAIT", 1)
+            edge.start()
         yield edge
     finally:
         edge.close()

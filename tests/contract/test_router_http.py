@@ -14,21 +14,26 @@ from collections.abc import Iterator
 import pytest
 from edge_installation import Edge, fetch, handshake
 
-from pogo.router import Backend, Routes, Server
+from pogo.router import Backend, Refusal, Routes, Server, config
 from pogo.router.config import render, write
 from pogo.rules.router_log import code, heroku_line
 
 HOST = "shop.localhost"
 
 
+WAIT = 3
+
+
 @pytest.fixture(scope="module")
 def edge() -> Iterator[Edge]:
-    edge = Edge()
-    try:
-        edge.start()
-        yield edge
-    finally:
-        edge.close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(config, "BOOT_WAIT", WAIT)
+        edge = Edge()
+        try:
+            edge.start()
+            yield edge
+        finally:
+            edge.close()
 
 
 def shop(*servers: Server) -> Routes:
@@ -97,6 +102,30 @@ def test_a_client_that_leaves_is_h27(edge: Edge) -> None:
     line = heroku_line(edge.record(request_id), "web.1")
     assert line.startswith('sock=client at=warning code=H27 desc="Client Request Interrupted" method=GET path="/slow"')
     assert "status=499 bytes=0" in line
+
+
+def test_requests_wait_for_a_starting_dyno(edge: Edge) -> None:
+    starting = Routes({HOST: 1}, {1: Backend(1, refusal="H20")})
+    edge.run(edge.router.apply(starting))
+    web = edge.web().server
+    waiting = [edge.later(fetch(edge.settings.http_port, HOST)) for _ in range(20)]
+    time.sleep(0.5)
+    assert not any(one.done() for one in waiting)
+    began = time.monotonic()
+    edge.run(edge.router.apply(shop(web)))
+    assert {one.result(5).status for one in waiting} == {200}
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize(("refusal", "expected"), [("H10", "H10"), ("H80", "H80"), ("H20", "H20")])
+def test_who_waits_in_vain_is_told_why(edge: Edge, refusal: Refusal, expected: str) -> None:
+    edge.run(edge.router.apply(Routes({HOST: 1}, {1: Backend(1, refusal="H20")})))
+    request_id = str(uuid.uuid4())
+    waiting = edge.later(fetch(edge.settings.http_port, HOST, "/", {"X-Request-Id": request_id}))
+    time.sleep(0.3)
+    edge.run(edge.router.apply(Routes({HOST: 1}, {1: Backend(1, refusal=refusal)})))
+    assert waiting.result(WAIT + 5).status == 503
+    assert code(edge.record(request_id)) == expected
 
 
 def test_headers_to_the_dyno(edge: Edge) -> None:

@@ -44,6 +44,9 @@ LOG_FIELDS = (
 )
 
 MAX_LOG_LINE = 8192
+# How long a request waits for a starting dyno (Heroku's H20), and how often it looks, in ms.
+BOOT_WAIT = 75
+BOOT_LOOK = 25
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,10 @@ class Files:
     def refusals(self) -> Path:
         """Map: backend name → Heroku's code for an app that serves nothing. In memory as well."""
         return self.directory / "refusals.map"
+
+    @property
+    def wait(self) -> Path:
+        return self.directory / "wait.lua"
 
     @property
     def pages(self) -> Path:
@@ -113,6 +120,7 @@ def render(settings: Settings, *, as_root: bool = True) -> str:
         hosts=paths.hosts,
         refusals=paths.refusals,
         pages=paths.pages,
+        wait=paths.wait,
         own_hosts=" ".join(own_hosts),
         log_format="\\t".join(LOG_FIELDS),
         max_log_line=MAX_LOG_LINE,
@@ -150,6 +158,7 @@ def write(settings: Settings, *, as_root: bool = True) -> bool:
         paths.config: render(settings, as_root=as_root),
         paths.hosts: "",
         paths.refusals: "",
+        paths.wait: _waiting(paths),
         paths.certificates: _certificate_list(settings),
     }
     for name in ("application-error", "maintenance", "unknown-host"):
@@ -157,6 +166,14 @@ def write(settings: Settings, *, as_root: bool = True) -> bool:
     wanted[paths.pages / "application-error.http"] = _response(_page("application-error"))
     changed = [path for path, text in wanted.items() if _replace(path, text)]
     return bool(changed)
+
+
+def _waiting(paths: Files) -> str:
+    text = (files("pogo.router") / "wait.lua").read_text()
+    values = {"REFUSALS": paths.refusals, "SECONDS": BOOT_WAIT, "PAUSE_MS": BOOT_LOOK}
+    for name, value in values.items():
+        text = text.replace(f"@{name}@", str(value))
+    return text
 
 
 def _page(name: str) -> str:

@@ -37,6 +37,7 @@ def formation(kind: str, quantity: int, size: str = "Basic") -> dict[str, Any]:
 
 def test_ps_groups_by_process_type(cli: Cli) -> None:
     found = [dyno("web.10"), dyno("run.4859"), dyno("web.2", state="starting")]
+    cli.answer("GET /apps/myapp/dynos?extended=true", found)
     cli.answer("GET /apps/myapp/dynos", found)
     lines = cli.run("ps", "-a", "myapp").out.splitlines()
     assert lines[0] == "=== run: one-off processes (1)"
@@ -46,6 +47,27 @@ def test_ps_groups_by_process_type(cli: Cli) -> None:
     assert [line.partition(" 2026")[0] for line in lines[6:8]] == ["web.2: starting", "web.10: up"]
     assert len(json.loads(cli.run("ps", "web", "--json", "-a", "myapp").out)) == 2
     assert cli.run("ps", "clock", "-a", "myapp").err == " ▸    No clock dynos on myapp.\n"
+
+
+def test_ps_tells_why_a_dyno_crashed(cli: Cli) -> None:
+    crash = {
+        "at": 1.0,
+        "status": 137,
+        "signal": "SIGKILL",
+        "code": "R15",
+        "reason": None,
+        "lines": ["loading", "more"],
+        "restarts": 3,
+        "next_start": "2100-01-01T00:00:00Z",
+    }
+    down = dyno("web.1", state="crashed", extended={"crash": crash})
+    cli.answer("GET /apps/myapp/dynos?extended=true", [down, dyno("web.2", extended={"crash": crash})])
+    lines = cli.run("ps", "-a", "myapp").out.splitlines()
+    assert lines[2].startswith("web.1: crashed 2026")
+    assert lines[3].startswith("  exited with status 137 (SIGKILL, R15); crashed 3 times in a row; next start in ")
+    assert lines[4:6] == ["  | loading", "  | more"]
+    assert lines[6].startswith("web.2: up")
+    assert lines[7:] == [""]
 
 
 def test_scale_shows_and_sets(cli: Cli) -> None:

@@ -235,6 +235,24 @@ async def test_a_boot_that_is_refused_is_a_crash_with_a_reason(world: World) -> 
     await world.until(lambda: world.states() == {"web.1": "up", "worker.1": "up"})  # the next try goes well
 
 
+async def test_a_crash_is_recorded_with_its_last_output(world: World) -> None:
+    world.start()
+    world.push()
+    await world.until(lambda: world.states() == {"web.1": "up"})
+    [process] = [one for one in world.containers.processes.values() if one.spec.labels.get("dyno") == "web.1"]
+    for number in range(9):
+        process.emit(f"line {number}\n".encode())
+    world.containers.end(process.spec.id, 139)
+
+    def crash() -> dict[str, Any]:
+        (row,) = dynos.list_dynos(world.platform.db, world.app)
+        return row.crash or {"lines": []}
+
+    await world.until(lambda: len(crash()["lines"]) == 5)
+    assert crash()["lines"] == [f"line {number}" for number in range(4, 9)]
+    assert (crash()["status"], crash()["signal"], crash()["code"]) == (139, "SIGSEGV", None)
+
+
 async def test_a_port_that_is_never_bound_is_r10(world: World) -> None:
     world.silent_web = True
     world.start()

@@ -12,9 +12,11 @@ import structlog
 
 from pogo.containers import Observed
 from pogo.errors import PogoError
+from pogo.logs import Filter
 from pogo.loops.booting import Boots
 from pogo.loops.collect import Collector
 from pogo.model import utcnow
+from pogo.rules import crash
 from pogo.rules import formation as rules
 from pogo.rules.formation import DynoState, Seen
 from pogo.services import dynos, snapshot
@@ -140,7 +142,7 @@ class Dynos:
                 case rules.Stop(dyno, grace, code):
                     await self._stop(app, dyno, grace, code)
                 case rules.Crash():
-                    await self._crash(app, step)
+                    await self._crash(app, step, observed)
                 case rules.Finish(dyno, status):
                     await self._finish(app, dyno, status)
                 case rules.Park(dyno):
@@ -202,8 +204,12 @@ class Dynos:
             await self._signal(dyno.container, grace)
         self.platform.hints.wake("router")
 
-    async def _crash(self, app: AppState, step: rules.Crash) -> None:
+    async def _crash(self, app: AppState, step: rules.Crash, observed: dict[str, Observed]) -> None:
         dyno = step.dyno
+        container = observed.get(dyno.container or "")
+        oom = container is not None and container.exit is not None and container.exit.oom
+        # It was told to stop since it never listened.
+        code = "R15" if oom else "R10" if dyno.state == "stopping" else ""
         wait = step.pause * random.uniform(0.8, 1.2)  # noqa: S311  (dynos that died together come back apart)
         if not await self._change(
             dyno,
@@ -212,6 +218,7 @@ class Dynos:
             restarts=step.restarts,
             next_start=utcnow() + timedelta(seconds=wait),
             stop_by=None,
+            crash=crash.describe(step.status, code=code, reason=step.reason, at=time.time()),
         ):
             return
         self.boots.forget(dyno.id, dyno.container)
@@ -247,9 +254,20 @@ class Dynos:
         if forget:
             await self.platform.call(dynos.forget, dyno.id)
         else:
+            if dyno.state == "crashed":
+                values |= await self._last_words(app, dyno)
             await self._change(dyno, container=None, address=None, **values)
         if app.destroyed:
             self.platform.hints.wake("cleanup")
+
+    async def _last_words(self, app: AppState, dyno: DynoState) -> dict[str, object]:
+        """The end of what a crashed dyno printed, now that all of it is in the log, for its record."""
+        row = await self.platform.call(dynos.get_dyno, dyno.id)
+        if row is None or row.crash is None:
+            return {}
+        recent = await asyncio.to_thread(self.platform.logs.recent, app.id, crash.LINES, Filter("app", dyno.name))
+        lines = [line.text for _, line in recent if line.origin and line.origin[0] == dyno.container]
+        return {"crash": crash.with_output(row.crash, lines)}
 
     def _say_stopped(self, app: AppState, dyno: DynoState, status: int) -> None:
         if status == 137 and dyno.stop_by and utcnow() >= dyno.stop_by:

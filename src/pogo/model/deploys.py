@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -108,6 +109,7 @@ class Dyno(Record, Base):
     or `removed` (scaled down: at once); else None.
     restarts: crashes in a row; next_start: not before; expires_at: a one-off's time limit.
     stop_by: when SIGKILL is due.
+    crash: of the last one, see rules.crash; it stays while the dyno is started again.
     """
 
     __tablename__ = "dynos"
@@ -131,6 +133,7 @@ class Dyno(Record, Base):
     expires_at: Mapped[datetime | None]
     stop_by: Mapped[datetime | None]
     exit_status: Mapped[int | None]
+    crash: Mapped[dict[str, Any] | None] = mapped_column(JSON)
     attach: Mapped[bool] = mapped_column(default=False)
     tty_rows: Mapped[int | None]
     tty_columns: Mapped[int | None]

@@ -17,9 +17,22 @@ SLUG_URL_SECONDS = 3600
 _STATES = {"draining": "up", "stopping": "down", "complete": "down"}
 
 
-def build(settings: Settings, row: Build) -> dict[str, Any]:
-    """The source itself is not kept after the build, so its URL is empty."""
+def build(settings: Settings, row: Build, number: int) -> dict[str, Any]:
+    """The source itself is not kept after the build, so its URL is empty.
+
+    details: ours. number: which build of the app it is, from 1 on; it may be used in place of the id.
+    """
+    steps = {name: value for name, value in row.steps.items() if name != "peak"}
+    details = {
+        "number": number,
+        "failure": row.failure,
+        "waits": row.waits if row.status == "pending" and row.started_at is None else None,
+        "seconds": steps,
+        "peak_memory": int(row.steps.get("peak", 0)),
+        "started_at": time(row.started_at) if row.started_at else None,
+    }
     return {
+        "details": details,
         "app": {"id": row.app_id},
         "buildpacks": [buildpack(given) for given in row.buildpacks],
         "created_at": time(row.created_at),
@@ -99,6 +112,7 @@ def dyno(app: App, row: Dyno, attach_url: str | None = None, *, extended: bool =
     }
     details = {
         "az": None,
+        "crash": {**row.crash, "restarts": row.restarts, "next_start": time(row.next_start)} if row.crash else None,
         "execution_plane": None,
         "fleet": None,
         "instance": row.container,

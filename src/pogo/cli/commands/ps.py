@@ -23,7 +23,8 @@ def _order(dyno: dict[str, Any]) -> tuple[str, int]:
 
 def show(context: Context) -> None:
     types = context.rest
-    dynos = sorted(context.api.get_all(f"{context.app_path}/dynos"), key=_order)
+    more = "" if context.on("json") else "?extended=true"
+    dynos = sorted(context.api.get_all(f"{context.app_path}/dynos{more}"), key=_order)
     if types:
         missing = [kind for kind in types if kind not in {dyno["type"] for dyno in dynos}]
         if missing:
@@ -44,6 +45,8 @@ def show(context: Context) -> None:
         output.header(f"{title} ({output.paint(str(len(members)), 'yellow')})")
         for dyno in members:
             output.line(_dyno_line(dyno))
+            for text in _crash_lines(dyno):
+                output.line(f"  {text}")
         output.line()
 
 
@@ -57,6 +60,20 @@ def _dyno_line(dyno: dict[str, Any]) -> str:
     if dyno["type"] == "run":
         return f"{dyno['name']} ({output.paint(dyno['size'], 'cyan')}): {state} {since}: {dyno['command']}"
     return f"{dyno['name']}: {state} {since}"
+
+
+def _crash_lines(dyno: dict[str, Any]) -> list[str]:
+    """Of a dyno that is down after a crash: why, what it printed last, and when it is started again."""
+    crash = (dyno.get("extended") or {}).get("crash")
+    if not crash or dyno["state"] not in ("crashed", "starting"):
+        return []
+    how = crash["reason"] or f"exited with status {crash['status']}"
+    details = ", ".join(part for part in (crash["signal"], crash["code"]) if part)
+    first = f"{how} ({details})" if details else how
+    times = f"; crashed {crash['restarts']} times in a row" if crash["restarts"] > 1 else ""
+    left = int(output.seconds(crash["next_start"]) - time.time()) if crash["next_start"] else 0
+    again = f"; next start in {left} s" if left > 0 and dyno["state"] == "crashed" else ""
+    return [f"{first}{times}{again}", *(output.paint(f"| {line}", "dim") for line in crash["lines"])]
 
 
 def scale(context: Context) -> None:

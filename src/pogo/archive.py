@@ -39,13 +39,18 @@ class Refused(ValueError):
 class Contents:
     """compressed: by gzip. tops: names at the top. dotted: it has an entry for `.` itself.
 
-    links_out: symbolic links that lead out of the tree, as `name -> target`.
+    links_out: symbolic links that lead out of the tree, as `name -> target`. kept: contents of wanted files by path.
     """
 
     compressed: bool
     tops: set[str] = field(default_factory=set)
     dotted: bool = False
     links_out: list[str] = field(default_factory=list)
+    kept: dict[str, bytes] = field(default_factory=dict)
+
+    def top_directory(self) -> str:
+        """The one directory that holds everything in tarballs of code hosts, and is left out of a source."""
+        return next(iter(self.tops)) if self.compressed and not self.dotted and len(self.tops) == 1 else ""
 
 
 class _Bounded:
@@ -74,10 +79,11 @@ def compressed(path: Path) -> bool:
         return file.read(2) == _GZIP
 
 
-def examine(path: Path, *, within: str = "") -> Contents:
+def examine(path: Path, *, within: str = "", keep: str = "") -> Contents:
     """Look at every entry of a .tar or .tar.gz. Raises Refused.
 
     within: every entry has to lie in this directory of the archive (`app` for slugs).
+    keep: name of a file, of at most 1 MB, whose content is wanted where it lies at the top or one level below.
     """
     packed = compressed(path)
     most = MAX_BYTES if not packed else min(MAX_BYTES, max(RATIO_FROM, RATIO * path.stat().st_size))
@@ -95,6 +101,8 @@ def examine(path: Path, *, within: str = "") -> Contents:
                         raise Refused(f"{member.name[:200]!r} {reason}")
                     if member.issym() and leads_out(parts[len([within] if within else []) :], member.linkname):
                         found.links_out.append(f"{'/'.join(parts)[:200]} -> {member.linkname[:200]}")
+                    if keep and parts[-1:] == [keep] and len(parts) <= 2 and member.isreg():
+                        found.kept["/".join(parts)] = _content(tar, member)
                     found.tops.update(parts[:1])
                     found.dotted |= not parts
                     entries += 1
@@ -107,6 +115,13 @@ def examine(path: Path, *, within: str = "") -> Contents:
     if not found.tops:
         raise Refused("it is empty")
     return found
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    if member.size > _HEADER:
+        raise Refused(f"{member.name[:200]!r} is larger than 1 MB")
+    file = tar.extractfile(member)
+    return file.read() if file else b""
 
 
 def _too_much(packed: bool, most: int) -> str:

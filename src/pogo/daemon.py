@@ -40,6 +40,8 @@ from pogo.loops.releases import PERIOD as RELEASES_PERIOD
 from pogo.loops.releases import Releases
 from pogo.loops.routes import PERIOD as ROUTES_PERIOD
 from pogo.loops.routes import RouterLoop
+from pogo.loops.setups import PERIOD as SETUPS_PERIOD
+from pogo.loops.setups import Setups
 from pogo.loops.turns import keep_turning
 from pogo.loops.usage import UsageLoop
 from pogo.router.config import Files
@@ -164,6 +166,7 @@ def _loops(platform: Platform, routes: RouterLoop) -> list[Coroutine[Any, Any, N
     return [
         keep_turning(platform, "dynos", token, dynos_loop.turn, DYNOS_PERIOD),
         keep_turning(platform, "releases", token, Releases(platform).turn, RELEASES_PERIOD),
+        keep_turning(platform, "setups", token, Setups(platform).turn, SETUPS_PERIOD),
         keep_turning(platform, "router", token, routes.turn, ROUTES_PERIOD),
         keep_turning(platform, "usage", token, UsageLoop(platform).turn, usage.PERIOD),
         keep_turning(platform, "drains", token, Drains(platform).turn, DRAINS_PERIOD),

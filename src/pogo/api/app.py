@@ -14,6 +14,7 @@ from pogo.api.envelope import Envelope
 from pogo.api.resources import (
     absent,
     account,
+    app_setups,
     apps,
     authorizations,
     buildpacks,
@@ -41,6 +42,7 @@ RESOURCES = (
     account,
     authorizations,
     apps,
+    app_setups,
     absent,
     collaborators,
     config_vars,

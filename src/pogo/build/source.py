@@ -32,9 +32,8 @@ def unpack(path: Path, build_dir: Path, *, pushed: bool = False) -> None:
         for name in names:
             detail(name)
     extract(path, build_dir)
-    tops = contents.tops
-    strip = contents.compressed and not contents.dotted and len(tops) == 1
-    if strip and (only := build_dir / tops.pop()).is_dir() and not only.is_symlink():
+    top = contents.top_directory()
+    if top and (only := build_dir / top).is_dir() and not only.is_symlink():
         stripped = build_dir.with_name(f"{build_dir.name}.top")
         only.rename(stripped)
         build_dir.rmdir()

@@ -1,0 +1,120 @@
+"""App setups: a new app from a source with an app.json, with the config vars and buildpacks that it names."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import tempfile
+import uuid
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from fastapi import Response
+from starlette.concurrency import run_in_threadpool
+
+from pogo import archive
+from pogo.api import announce, downloads
+from pogo.api.answers import answer
+from pogo.api.bodies import Body, resource_router
+from pogo.api.caller import Caller, Me
+from pogo.api.resources.buildpacks import checked
+from pogo.api.resources.builds import SourceBlob
+from pogo.api.show import setups as show
+from pogo.api.streaming import file_chunks, spool
+from pogo.errors import InvalidParams
+from pogo.model import AppSetup
+from pogo.rules import app_json, names
+from pogo.services import apps, builds, releases, setups
+
+router = resource_router()
+FILE = "app.json"
+
+
+class NewApp(Body):
+    name: str | None = None
+    stack: str | None = None
+
+
+class Override(Body):
+    url: str
+
+
+class Overrides(Body):
+    buildpacks: list[Override] | None = None
+    env: dict[str, str] | None = None
+
+
+class NewSetup(Body):
+    source_blob: SourceBlob
+    app: NewApp | None = None
+    overrides: Overrides | None = None
+
+
+@router.post("/app-setups")
+async def create(me: Me, body: NewSetup) -> Response:
+    """202 with a setup that is pending. What app.json asks wrongly is refused before anything is made."""
+    platform, blob = me.platform, body.source_blob
+    chunks = await downloads.open_source(platform, blob.url, private=me.user.admin)
+    source = f"sources/{uuid.uuid4()}"
+    with tempfile.NamedTemporaryFile(dir=platform.settings.tmp_dir) as file:
+        opened = cast(BinaryIO, file.file)
+        digest = await spool(chunks, opened, platform.settings.slug_max_mb << 20)
+        expected = (blob.checksum or "").lower().removeprefix("sha256:")
+        if expected and expected != digest:
+            raise InvalidParams(f"The checksum of the source does not match: it is SHA256:{digest}.")
+        manifest = await asyncio.to_thread(_manifest, Path(file.name))
+        await asyncio.to_thread(platform.store.put, source, file_chunks(opened))
+    try:
+        setup = await run_in_threadpool(partial(_make, me, body, manifest, source))
+    except BaseException:
+        await asyncio.to_thread(platform.store.delete, source)
+        raise
+    platform.hints.wake("builds", "router")
+    return answer(show.app_setup(platform.settings, setup), 202)
+
+
+def _manifest(path: Path) -> app_json.Manifest:
+    """What the app.json of a source says. InvalidParams."""
+    try:
+        contents = archive.examine(path, keep=FILE)
+        top = contents.top_directory()
+        data = contents.kept.get(f"{top}/{FILE}" if top else FILE)
+        if data is None:
+            raise _invalid("the source has no app.json in its top directory")
+        return app_json.parse(data)
+    except archive.Refused as refused:
+        raise InvalidParams(f"The source is refused: {refused}.") from None
+    except app_json.InvalidManifest as invalid:
+        raise _invalid(*invalid.errors) from None
+
+
+def _invalid(*errors: str) -> InvalidParams:
+    return InvalidParams(f"app.json is not valid: {'; '.join(errors)}.", manifest_errors=list(errors))
+
+
+def _make(me: Caller, body: NewSetup, manifest: app_json.Manifest, source: str) -> AppSetup:
+    platform, db = me.platform, me.platform.db
+    wanted, overrides = body.app or NewApp(), body.overrides or Overrides()
+    try:
+        config = manifest.config(overrides.env or {}, partial(secrets.token_hex, 32))
+    except app_json.InvalidManifest as invalid:
+        raise _invalid(*invalid.errors) from None
+    names.check_config(dict(config))
+    given = [one.url for one in overrides.buildpacks] if overrides.buildpacks else list(manifest.buildpacks)
+    packs = checked(db, given)
+    stack = wanted.stack or setups.stack_of(manifest, platform.settings.default_stack)
+    app = apps.create_app(db, me.user, wanted.name, stack, platform.settings.max_apps)
+    announce.note(me, app, "Initial release")
+    if config:
+        changes: dict[str, object] = dict(config)
+        releases.change_config(db, app, me.user, changes)
+    app = apps.set_buildpacks(db, app, packs)
+    build = builds.start_build(db, app, me.user, source, body.source_blob.version)
+    return setups.record(db, me.user, app, build, manifest)
+
+
+@router.get("/app-setups/{setup}")
+def info(me: Me, setup: str) -> Response:
+    found: Any = setups.find_setup(me.platform.db, me.user, setup)
+    return answer(show.app_setup(me.platform.settings, found))

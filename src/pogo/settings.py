@@ -61,6 +61,7 @@ class Settings(BaseSettings):
     boot_timeout: float = 60
     stop_grace: float = 30
     restart_pause_max: float = 1200
+    dyno_cycle: float = 0
 
     @cached_property
     def database(self) -> str:

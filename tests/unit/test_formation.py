@@ -31,6 +31,7 @@ class World:
     fragile: set[str] = field(default_factory=set)
     log: list[rules.Step] = field(default_factory=list)
     count: int = 0
+    bounds: Bounds = field(default_factory=Bounds)
 
     def scale(self, **quantities: int) -> None:
         self.wants = [Want(type, n, "Basic", "run") for type, q in quantities.items() for n in range(1, q + 1)]
@@ -38,7 +39,7 @@ class World:
     def turn(self, seconds: float = 1) -> list[rules.Step]:
         self.now += timedelta(seconds=seconds)
         ready = {d.id for d in self.dynos.values() if d.type == "web" and d.release not in self.bad}
-        steps = plan(self.release, self.wants, self.dynos.values(), self.seen, ready, self.now, Bounds())
+        steps = plan(self.release, self.wants, self.dynos.values(), self.seen, ready, self.now, self.bounds)
         for step in steps:
             self.do(step)
         self.log += steps
@@ -200,6 +201,21 @@ def test_a_machine_restart_costs_no_pause() -> None:
     world.settle(5)
     assert len(world.up()) == 3
     assert all(dyno.restarts == 0 for dyno in world.dynos.values())
+
+
+def test_cycling_replaces_dynos_one_by_one_without_a_gap() -> None:
+    world = running(web=3)
+    world.bounds = Bounds(cycle=3600)
+    first = set(world.dynos)
+    before = [len(first & set(world.dynos)) for _ in range(3590) if world.turn() is not None]
+    assert set(before) == {3}
+    seen = set()
+    for _ in range(700):
+        world.turn()
+        seen.add(len(first & set(world.dynos)))
+        assert sum(dyno.state == "up" for dyno in world.dynos.values()) >= 3
+    assert seen == {0, 1, 2, 3}
+    assert not first & set(world.dynos)
 
 
 def test_one_off_dynos_end_and_are_forgotten() -> None:

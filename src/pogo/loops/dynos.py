@@ -43,7 +43,10 @@ class Dynos:
         self.collector = Collector(self.platform)
         settings = self.platform.settings
         self.bounds = rules.Bounds(
-            boot=settings.boot_timeout, grace=settings.stop_grace, pause_max=settings.restart_pause_max
+            boot=settings.boot_timeout,
+            grace=settings.stop_grace,
+            pause_max=settings.restart_pause_max,
+            cycle=settings.dyno_cycle * 3600,
         )
 
     async def turn(self) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from zlib import crc32
 
 # Heroku: a crashed dyno is started again at once, then after growing pauses.
 PAUSES = (0, 5, 15, 30, 60, 120, 300, 600)  # seconds, then `Bounds.pause_max`
@@ -70,12 +71,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Bounds:
-    """Seconds."""
+    """Seconds. cycle: after which a dyno that is up is replaced by a new one, 0 for never."""
 
     boot: float = 60
     drain: float = 30
     grace: float = 30
     pause_max: float = 1200
+    cycle: float = 0
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,7 @@ def plan(
             want = wanted.get((dyno.type, dyno.number))
             if want is None:
                 steps.append(Retire(dyno, "removed"))
-            elif dyno.release != release or dyno.size != want.size:
+            elif dyno.release != release or dyno.size != want.size or _is_old(dyno, now, bounds):
                 steps.append(Retire(dyno, "replaced"))
             else:
                 holders[dyno.type, dyno.number] = dyno
@@ -275,6 +277,12 @@ def _crash(dyno: DynoState, status: int, now: datetime, bounds: Bounds, reason: 
 def pause(restarts: int, longest: float) -> float:
     """Seconds before restart number `restarts` in a row; 0 for the first, never above `longest`."""
     return float(min(PAUSES[restarts - 1], longest)) if restarts <= len(PAUSES) else longest
+
+
+def _is_old(dyno: DynoState, now: datetime, bounds: Bounds) -> bool:
+    """Due to be cycled, up to 15 % late (Heroku: 24 hours and up to 216 minutes): dynos that came together go apart."""
+    late = 0.15 * (crc32(dyno.id.encode()) % 1000) / 1000
+    return bounds.cycle > 0 and dyno.state == "up" and _since(dyno, now) > bounds.cycle * (1 + late)
 
 
 def _since(dyno: DynoState, now: datetime) -> float:

@@ -49,6 +49,8 @@ def platform_of(settings: Settings) -> Platform:
 def play_builds(platform: Platform) -> None:
     while True:
         build = builds.claim_build(platform.db, "test")
+        for id, text in builds.tell_waiting(platform.db, 100):
+            platform.transcripts.append(id, f" !     {text}\n".encode())
         if build is None:
             time.sleep(0.02)
         else:
@@ -67,7 +69,7 @@ def play(platform: Platform, build: Build) -> None:
     def write(text: str) -> None:
         platform.transcripts.append(build.id, f"{text}\n".encode())
 
-    platform.transcripts.restart(build.id)
+    platform.transcripts.restart(build.id, platform.transcripts.size(build.id))
     types, release_phase, web, failure = {"web": "serve"}, None, "up", None
     for line in lines_of(platform, build):
         verb, _, word = line.partition(" ")

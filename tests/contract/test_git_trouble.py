@@ -59,7 +59,7 @@ class TestSeveralAtOnce:
         wait_for(lambda: in_progress(platform, tmp_path / "go"))
         tree.commit("say mine")
         push = tree.start_push()
-        assert b"Another build of shop must end first" in until(push, b"must end first")
+        assert b"Another build of this app must end first" in until(push, b"must end first")
         (tmp_path / "go").touch()
         assert finished(push).status == 0
 

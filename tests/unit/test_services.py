@@ -161,7 +161,6 @@ def test_scale(db: Database, user: User, app: App) -> None:
 def test_builds_of_an_app_queue_and_claims_expire(db: Database, user: User, app: App) -> None:
     first = builds.start_build(db, app, user, "sources/1", None)
     second = builds.start_build(db, app, user, "sources/2", None)
-    assert builds.builds_before(db, second) == 1
     mine = builds.claim_build(db, "one")
     assert mine and mine.id == first.id
     assert builds.claim_build(db, "two") is None  # the second waits for the first

@@ -19,6 +19,7 @@ TYPE = Flag("process-type", "p", "only dynos of this type", option=True, exclude
 INDEX = Flag("index", "i", "1-based position in the list", option=True)
 HIDDEN_APP = Arg("app", help="app to run the command against")
 FEATURE = Arg("feature", True)
+BUILD = "its number or id; the latest one if none is given"
 BUILDPACK = "name (heroku/python) or git URL"
 NAMED = "name, as heroku/python"
 CREATE_FLAGS = (
@@ -150,6 +151,36 @@ COMMANDS = (
     ),
     Command(
         "buildpacks:versions", "registry:versions", "list versions of a buildpack", (Arg("buildpack", True, NAMED),)
+    ),
+    Command(
+        "builds",
+        "builds:show",
+        "list the builds of an app",
+        (),
+        (*APP, JSON, Flag("num", "n", "number of builds (10)", option=True, integer=True)),
+        ("builds:list",),
+    ),
+    Command(
+        "builds:cache:purge",
+        "builds:purge",
+        "delete the build cache of an app; its next build starts from nothing",
+        (),
+        (*APP, Flag("confirm", "c", "accepted, without effect: nothing is lost but time", option=True)),
+    ),
+    Command(
+        "builds:cancel",
+        "builds:cancel",
+        "stop a build that waits or runs; the running release stays",
+        (Arg("build", help=BUILD),),
+        APP,
+    ),
+    Command("builds:info", "builds:info", "show a build", (Arg("build", help=BUILD),), (*APP, JSON)),
+    Command(
+        "builds:output",
+        "builds:show_output",
+        "show what a build printed, and go on until its end",
+        (Arg("build", help=BUILD),),
+        APP,
     ),
     Command("config", "config:show", "show the config vars of an app", (), (*APP, JSON_J, SHELL)),
     Command("config:edit", "config:edit", "edit config vars in $EDITOR", (Arg("key", help="only this one"),), APP),

@@ -43,6 +43,11 @@ OUR_FLAGS = {("auth:login", "host")}
 
 #: Commands of ours.
 OUR_COMMANDS = {
+    "builds",  # these five are of a plugin of the official client
+    "builds:cache:purge",
+    "builds:cancel",
+    "builds:info",
+    "builds:output",
     "buildpacks:mirrors",
     "buildpacks:mirrors:add",
     "buildpacks:mirrors:remove",

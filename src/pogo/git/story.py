@@ -21,22 +21,18 @@ def warning(*lines: str) -> bytes:
 
 
 async def of_build(platform: Platform, build: Build) -> AsyncIterator[bytes]:
-    """Why it waits, if it does, and its output until it has ended; from the beginning."""
-    before = await platform.call(builds.builds_before, build)
-    if before:
-        others = "Another build" if before == 1 else f"{before} other builds"
-        yield warning(f"{others} of {build.app.name} must end first. This one is queued, and starts then.")
-    said = bool(before)
+    """How to do without this terminal, and its output until it has ended; from the beginning.
+
+    Why it waits is in its output: loops.builds. Nothing can be shown once Ctrl-C has ended the pusher's git.
+    """
+    number = await platform.call(builds.build_number, build)
+    named = f"{number} -a {build.app.name}"
+    hint = f"Build {number}. Ctrl-C leaves it running: pogo builds:output {named}, pogo builds:cancel {named}"
+    yield f"       {hint}\n".encode()
 
     async def look() -> bytes | None:
-        nonlocal said
         row = await platform.call(builds.get_build, build.id)
-        if row is None or row.status != "pending":
-            return None
-        if row.started_at is None and not said:
-            said = True
-            return warning("All build places are taken by other apps. This build is queued, and starts soon.")
-        return b""
+        return None if row is None or row.status != "pending" else b""
 
     async for piece in _output(platform, build.id, look):
         yield piece

@@ -42,15 +42,6 @@ def start_build(
         return build
 
 
-def builds_before(db: Database, build: Build) -> int:
-    """How many unfinished builds of the same app this one waits for."""
-    with db.read() as session:
-        query = select(func.count()).where(
-            Build.app_id == build.app_id, Build.status == "pending", Build.created_at < build.created_at
-        )
-        return session.scalar(query) or 0
-
-
 def find_build(db: Database, app: App, build_id: str) -> Build:
     """By UUID, or by number: the app's first build is 1."""
     with db.read() as session:

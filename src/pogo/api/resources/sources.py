@@ -86,7 +86,7 @@ async def upload_slug(request: Request, name: str, token: str = "") -> Response:
 async def slug_image(request: Request, name: str, token: str = "") -> Response:
     platform = _allowed(request, "get", "slug-images", name, token)
     slug: Slug | None = await platform.call(releases.get_slug, signed_urls.check_expiry(name))
-    if slug is None or slug.status != uploads.READY:
+    if slug is None or slug.status != uploads.READY or slug.pruned_at:
         raise NotFound("slug")
     return await _object(platform, slug.blob, "application/vnd.squashfs")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,21 @@ class App:
     @property
     def stack(self) -> str:
         return self.env.get("STACK", "")
+
+    def ask(self, *arguments: str | Path, said: str = "") -> subprocess.CompletedProcess[str]:
+        """Run Ruby with these arguments in the app's directory, and show nothing of it. said: its input."""
+        command = [str(self.program), *map(str, arguments)]
+        env = {name: value for name, value in self.env.items() if name != "BUNDLER_VERSION"}
+        return subprocess.run(
+            command,
+            cwd=self.build_dir,
+            env=env,
+            input=said,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
 
     def at_least(self, gem: str, major: int) -> bool:
         """Whether the app uses a gem of this or a later major version."""

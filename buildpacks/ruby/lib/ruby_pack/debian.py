@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from pack import debs
 from pack.steps import BuildFailed, detail, topic
@@ -177,12 +178,13 @@ def _lay_out(app: App, gem: Gem, found: Found, cache: Path, package: str) -> Non
 def _files(package: str, cache: Path) -> list[str]:
     """Paths in a package that was fetched, relative to `/`."""
     file = next(cache.glob(f"apt/archives/{package}_*.deb"))
-    command = ["dpkg-deb", "--fsys-tarfile", file]
-    with (
-        subprocess.Popen(command, stdout=subprocess.PIPE) as reader,
-        tarfile.open(fileobj=reader.stdout, mode="r|") as tar,
-    ):
+    command = ["dpkg-deb", "--fsys-tarfile", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as reader, _open(reader.stdout) as tar:
         return [member.name.removeprefix("./") for member in tar if not member.isdir()]
+
+
+def _open(stream: IO[bytes] | None) -> tarfile.TarFile:
+    return tarfile.open(fileobj=stream, mode="r|")
 
 
 def _gather(target: Path, root: Path, files: Iterable[str], app: App) -> None:

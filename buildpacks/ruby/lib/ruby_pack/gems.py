@@ -36,8 +36,7 @@ def install(app: App) -> None:
     bundler = _bundler(app, local="--local" in options)
     _bundle_install(app, bundler, options)
     if restored:
-        clean = [app.program, app.bundle, "clean"]
-        subprocess.run(clean, cwd=app.build_dir, env=app.env, capture_output=True, check=False)
+        app.ask(app.bundle, "clean")
     shutil.rmtree(app.gem_home / "cache", ignore_errors=True)
     key_file.unlink(missing_ok=True)
     archive.save(bundle, kept)
@@ -78,9 +77,8 @@ def _unreachable(app: App) -> str:
     """Why a gem index, or the mirror that bundler uses in its place, does not answer; empty if all do."""
     if not app.lock.remotes:
         return ""
-    ask = "ARGV.each { |uri| puts Bundler.settings.mirror_for(uri) }"
-    command = [app.program, "-rbundler", "-e", ask, *app.lock.remotes]
-    done = subprocess.run(command, cwd=app.build_dir, env=app.env, capture_output=True, text=True, check=False)
+    mirrors = "ARGV.each { |uri| puts Bundler.settings.mirror_for(uri) }"
+    done = app.ask("-rbundler", "-e", mirrors, *app.lock.remotes)
     for address in done.stdout.split() or app.lock.remotes:
         curl = ["curl", "-sSI", "--connect-timeout", "5", "--max-time", "20", "-o", "/dev/null", "-w", "%{http_code}"]
         asked = subprocess.run([*curl, address], env=app.env, capture_output=True, text=True, check=False)
@@ -94,17 +92,16 @@ def _unreachable(app: App) -> str:
 
 def _bundler(app: App, *, local: bool) -> str:
     """Version of the bundler to use: the one that wrote the lock, installed if need be, or the Ruby's own."""
-    ask = [app.program, "-rbundler/version", "-e", "print Bundler::VERSION"]
-    env = {name: value for name, value in app.env.items() if name != "BUNDLER_VERSION"}
-    own = subprocess.run(ask, env=env, capture_output=True, text=True, check=False).stdout
+    own = app.ask("-rbundler/version", "-e", "print Bundler::VERSION").stdout
     wanted = app.lock.bundler
     if local or wanted in ("", own) or wanted.startswith("1."):  # bundler 1 does not run on a Ruby of today
         return own
     if (app.gem_home / f"gems/bundler-{wanted}").is_dir():
         return wanted
     topic(f"Installing bundler {wanted}")
-    command = [app.program, "-S", "gem", "install", "bundler", "--version", wanted, "--no-document", "--env-shebang"]
-    if run([*command, "--install-dir", app.gem_home], app.build_dir, {**env, "GEM_HOME": str(app.gem_home)}):
+    options = ["--version", wanted, "--no-document", "--env-shebang", "--install-dir", str(app.gem_home)]
+    env = {name: value for name, value in app.env.items() if name != "BUNDLER_VERSION"}
+    if run([app.program, "-S", "gem", "install", "bundler", *options], app.build_dir, env):
         warning(f"Bundler {wanted}, which wrote Gemfile.lock, cannot be installed; {own} is used.")
         return own
     return wanted

@@ -100,8 +100,9 @@ def _place(ruby: Ruby, target: Path, cache: Path, env: Mapping[str, str]) -> Non
     url = address(ruby.version, env)
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory, "ruby.tgz")
-        curl = ["curl", "-fsSL", "--retry", "2", "--connect-timeout", "10", "--speed-limit", "1000", "--speed-time"]
-        for command in ([*curl, "30", "-o", file, url], ["tar", "-xzf", file, "-C", target, "--no-same-owner"]):
+        limits = ["--retry", "2", "--connect-timeout", "10", "--speed-limit", "1000", "--speed-time", "30"]
+        fetch = ["curl", "-fsSL", *limits, "-o", str(file), url]
+        for command in (fetch, ["tar", "-xzf", str(file), "-C", str(target), "--no-same-owner"]):
             done = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False)
             if done.returncode:
                 shutil.rmtree(target)

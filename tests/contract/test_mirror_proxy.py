@@ -169,7 +169,7 @@ def test_the_allow_list_is_asked_before_the_name_is_resolved(tmp_path: Path) -> 
 
 
 def test_one_build_cannot_take_all_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(proxy, "PER_BUILD", 3)
+    monkeypatch.setattr(proxy, "PER_ADDRESS", 3)
 
     async def scenario() -> None:
         async with mirror(tmp_path) as rig, host(echo) as port:

@@ -41,11 +41,12 @@ def services(settings: Settings, environment: Path, config: Path) -> list[Servic
 
 
 def _mirror_inputs(settings: Settings) -> str:
-    """Its settings, the operator's environment of builds, its authority."""
+    """Its settings alone, since its restart cuts downloads; the operator's environment of builds; its authority."""
     environment = settings.state_dir / "build.env"
     text = environment.read_text() if environment.exists() else ""
     signed = certificates.fingerprint(settings, "mirror/ca.pem") if settings.mirror == "answer" else ""
-    return settings.model_dump_json() + text + signed
+    own = {name for name in Settings.model_fields if name.startswith(("mirror", "build_"))}
+    return settings.model_dump_json(include={*own, "state_dir", "cache_dir", "stacks", "default_stack"}) + text + signed
 
 
 def _router_inputs(settings: Settings) -> str:

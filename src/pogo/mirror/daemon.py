@@ -96,11 +96,14 @@ async def _serve(settings: Settings) -> None:
     log.info("the mirror listens", address=GATEWAY, port=settings.mirror_port, mode=settings.mirror)
     sweeping = asyncio.create_task(_sweep(settings))
     await stop.wait()
-    server.close()
     sweeping.cancel()
     if under_way:
+        # Builds go on meanwhile: a listener that closes now would refuse them until the next mirror is there.
         log.info("stopping when these have ended", connections=len(under_way))
-        await asyncio.wait(under_way, timeout=GRACE_SECONDS)
+        end = asyncio.get_running_loop().time() + GRACE_SECONDS
+        while under_way and asyncio.get_running_loop().time() < end:
+            await asyncio.wait(under_way, timeout=0.5)
+    server.close()
 
 
 def _tidy(settings: Settings) -> None:

@@ -21,7 +21,7 @@ from pogo.rules.build_passes import Visitor
 
 log = structlog.get_logger()
 HEAD_SECONDS = 60.0
-PER_BUILD = 256
+PER_ADDRESS = 128  # connections; a build has one address
 TUNNEL = b"HTTP/1.1 200 Connection established\r\n\r\n"
 
 
@@ -34,11 +34,15 @@ class Proxy:
     egress: EgressLog
     authority: Authority | None = None
     answering: Answering | None = None
-    open: collections.Counter[Visitor] = field(default_factory=collections.Counter)
+    open: collections.Counter[str] = field(default_factory=collections.Counter)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection of a build, to its end."""
+        address = str((writer.get_extra_info("peername") or ("",))[0])
+        self.open[address] += 1
         try:
+            if self.open[address] > PER_ADDRESS:
+                raise Malformed(f"This build has {PER_ADDRESS} connections open already.", 503)
             head = await wire.read_head(reader, HEAD_SECONDS)
             if head is not None:
                 await self._enter(head, reader, writer)
@@ -49,7 +53,10 @@ class Proxy:
         except Exception:
             log.exception("a request failed")
         finally:
+            await relay.linger((reader, writer))
             await relay.close(writer)
+            self.open[address] -= 1
+            self.open += collections.Counter()  # forget those with none
 
     async def _enter(self, head: Head, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         visitor = build_passes.check(self.key, head.get("proxy-authorization"), time.time())
@@ -58,23 +65,15 @@ class Proxy:
             text = "This proxy is for builds of this platform, with the credentials that they are given."
             writer.write(wire.short_answer(407, text, extra=challenge))
             return
-        if self.open[visitor] >= PER_BUILD:
-            writer.write(wire.short_answer(503, f"This build has {PER_BUILD} connections open already."))
-            return
-        self.open[visitor] += 1
+        host, port, target = destination(head)
         try:
-            host, port, target = destination(head)
-            try:
-                if head.method == "CONNECT":
-                    await self._connect(visitor, host, port, reader, writer)
-                else:
-                    await self._request(visitor, head, host, port, target, reader, writer)
-            except Refused as error:
-                self.egress.refuse(visitor, head.method, host, port, str(error))
-                writer.write(wire.short_answer(403, str(error)))
-        finally:
-            self.open[visitor] -= 1
-            self.open += collections.Counter()  # forget those with none
+            if head.method == "CONNECT":
+                await self._connect(visitor, host, port, reader, writer)
+            else:
+                await self._request(visitor, head, host, port, target, reader, writer)
+        except Refused as error:
+            self.egress.refuse(visitor, head.method, host, port, str(error))
+            writer.write(wire.short_answer(403, str(error)))
 
     async def _connect(
         self, visitor: Visitor, host: str, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -109,13 +109,13 @@ class Reach:
         """Raises Refused for addresses of this machine and its private neighbours."""
         plain = _embedded(address)
         if any(plain in network for network in NEVER if network.version == plain.version):
-            raise Refused(f"{host} has the address {address}, which builds never reach.")
+            raise Refused(f"{_with_address(host, address)} is of an address range that builds never reach.")
         if self._is_named(host, port):
             return
         if any(plain in network for network in PRIVATE if network.version == plain.version):
-            raise Refused(f"{host} has the private address {address}. The operator can name it in POGO_MIRROR_ALLOW.")
+            raise Refused(f"{_with_address(host, address)} is private. The operator can name it in POGO_MIRROR_ALLOW.")
         if _is_own(plain):
-            raise Refused(f"{host} is this machine, {address}, which builds do not reach.")
+            raise Refused(f"{_with_address(host, address)} is this machine, which builds do not reach.")
 
     def _is_named(self, host: str, port: int) -> bool:
         return (host, port) in self.named or (host, 0) in self.named
@@ -247,6 +247,10 @@ def _upstream(text: str) -> Upstream | None:
         raise BadProxy(f"The proxy {text!r} of build.env is not of the form http://host:port.")
     credentials = f"{unquote(url.username)}:{unquote(url.password or '')}" if url.username else ""
     return Upstream(host, port, credentials)
+
+
+def _with_address(host: str, address: Address) -> str:
+    return host if host == str(address) else f"{host} ({address})"
 
 
 def _embedded(address: Address) -> Address:

@@ -58,13 +58,12 @@ async def tunnel(entry: Entry, near: Streams, far: Streams) -> None:
 
 
 async def exchange(entry: Entry, head: Head, near: Streams, far: Streams) -> None:
-    """The body of one request there, its answer here; then the client's side ends, gently."""
+    """The body of one request there, its answer here."""
     sending = asyncio.create_task(copy(near[0], far[1], entry.send, limit=head.length))
     try:
         await copy(far[0], near[1], entry.receive)
     finally:
         await _end(sending)
-    await linger(near)
 
 
 async def linger(near: Streams) -> None:

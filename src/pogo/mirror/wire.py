@@ -10,7 +10,7 @@ from http import HTTPStatus
 import httptools
 
 HEAD_BYTES = 64 << 10
-BUFFER = 256 << 10
+BUFFER = 128 << 10
 # What concerns one connection only (RFC 9110, 7.6.1) and is not passed on.
 _HOP = {"connection", "proxy-connection", "proxy-authorization", "keep-alive", "te", "upgrade", "trailer"}
 

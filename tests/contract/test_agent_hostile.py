@@ -18,8 +18,8 @@ import uvloop
 from containers_lxc import STACK, AgentProcess, agent_installation, missing
 from containers_rig import Rig
 
-from pogo.agent import server
-from pogo.agent.installation import Installation
+from pogo.agent import directories, server
+from pogo.agent.installation import BadConfiguration, Installation
 from pogo.containers.agent import AgentContainers
 from pogo.errors import ContainerError
 
@@ -200,8 +200,8 @@ def test_links_in_place_of_directories_are_refused(agent_of: server.Agent, tmp_p
     path = agent_of.installation.state / name
     path.parent.mkdir(parents=True, exist_ok=True)
     path.symlink_to(victim)
-    with pytest.raises(server.installations.BadConfiguration, match="symbolic link"):
-        agent_of._prepare_directories()
+    with pytest.raises(BadConfiguration, match="symbolic link"):
+        directories.prepare(agent_of.installation)
     assert stat.S_IMODE(victim.stat().st_mode) == 0o700
     assert not [*victim.iterdir()]
 
@@ -212,7 +212,7 @@ def test_the_profile_and_the_lock_follow_no_link(agent_of: server.Agent, tmp_pat
     run = agent_of.installation.run
     run.mkdir()
     (run / "seccomp").symlink_to(victim)
-    agent_of._prepare_directories()
+    directories.prepare(agent_of.installation)
     assert victim.read_text() == "kept"
     assert (run / "seccomp").lstat().st_uid == 0
     (run / "agent.lock").symlink_to(tmp_path / "made")

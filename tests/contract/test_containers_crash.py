@@ -173,7 +173,7 @@ def test_restart_of_the_machine_is_survived(agent: AgentProcess) -> None:
         id = await rig.start(("wait",), labels={"kind": "dyno"})
         agent.kill(signal.SIGKILL)
         os.kill(monitor_of(agent, id), signal.SIGKILL)
-        group = records.group(agent.installation, id)
+        group = records.group(agent.installation, id, False)
         cgroups.kill(group)
         cgroups.kill(agent.installation.cgroup)
         cgroups.remove(agent.installation.cgroup)

@@ -86,9 +86,7 @@ def test_rules_exempt_the_resolvers_only() -> None:
     assert "ip daddr 255.255.255.255 udp" in network.ruleset(found, [])
 
 
-@pytest.mark.parametrize(
-    ("unified", "own"), [(False, "lxc.cgroup.pids.max = 99"), (True, "lxc.cgroup2.pids.max = 99")]
-)
+@pytest.mark.parametrize(("unified", "own"), [(False, "lxc.cgroup.pids.max = 99"), (True, "lxc.cgroup2.pids.max = 99")])
 def test_configuration_confines_the_process(unified: bool, own: str) -> None:
     text = lxc.configuration(
         id="web-1",
@@ -100,6 +98,8 @@ def test_configuration_confines_the_process(unified: bool, own: str) -> None:
         netns="/proc/1/fd/9",
         seccomp=Path("/srv/seccomp"),
         pids=99,
+        file_size=0,
+        tcp=0,
         tty=False,
     )
     lines = text.splitlines()

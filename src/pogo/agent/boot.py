@@ -27,7 +27,7 @@ class Boot:
     """What a monitor inherits from the agent. lock, listener, client and `keep` stay open in it to its end.
 
     tty: (rows, columns); spool: bytes of output kept; keep: descriptors of images and inputs.
-    disk, reserve: bytes it may write, and that have to stay free; 0 for no limit.
+    reserve: bytes of the disk that have to stay free; 0 for no limit.
     """
 
     installation: Installation
@@ -41,7 +41,6 @@ class Boot:
     listener: socket.socket
     client: socket.socket
     keep: tuple[int, ...]
-    disk: int = 0
     reserve: int = 0
 
     @property
@@ -80,6 +79,8 @@ def start(boot: Boot) -> Process:
             netns=f"/proc/{os.getpid()}/fd/{netns}",
             seccomp=installation.run / "seccomp",
             pids=layout.pids,
+            file_size=0 if record.background else record.disk,
+            tcp=layout.memory // 8 if cgroups.TCP_APART else 0,
             tty=boot.tty is not None,
         )
     )

@@ -17,6 +17,8 @@ BACKGROUND_SHARES = 16  # an eighth of the smallest dyno's
 _IO_WEIGHTS = ("io.bfq.weight", "io.weight", "blkio.bfq.weight", "blkio.weight")
 _IO_BACKGROUND = 10  # of 100 for a group that nobody has set
 UNIFIED = (ROOT / "cgroup.controllers").exists()
+# v1 counts TCP's buffers in no limit but this one, and without it all containers share the machine's.
+TCP_APART = (ROOT / "memory" / "memory.kmem.tcp.limit_in_bytes").exists()
 
 
 def hierarchies() -> list[Path]:

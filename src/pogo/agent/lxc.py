@@ -45,11 +45,14 @@ def configuration(
     netns: str,
     seccomp: Path,
     pids: int,
+    file_size: int,
+    tcp: int,
     tty: bool,
 ) -> str:
     """The text of the configuration file.
 
-    cgroup: the installation's group; group: the container's; unified: cgroup v2; netns: a path.
+    cgroup: the installation's group; group: the container's; unified: cgroup v2; netns: a path; file_size: of one
+    file, in bytes, 0 for any; tcp: bytes of socket buffers where they have a limit of their own, else 0.
     """
     files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 10_000)
     limit = "lxc.cgroup2" if unified else "lxc.cgroup"
@@ -72,10 +75,12 @@ def configuration(
         "lxc.init.cwd = /app",
         f"lxc.seccomp.profile = {seccomp}",
         f"lxc.prlimit.nofile = {files}",
+        f"lxc.prlimit.fsize = {file_size or 'unlimited'}",
         "lxc.prlimit.core = 0",
         f"{limit}.pids.max = {pids}",
         f"{limit}.devices.deny = a",
         *(f"{limit}.devices.allow = c {device} rw" for device in _DEVICES),
+        *([f"{limit}.memory.kmem.tcp.limit_in_bytes = {tcp}"] if tcp else []),
         f"lxc.cgroup.dir.container = {group}/p",
         f"lxc.cgroup.dir.monitor = {cgroup}/m/{id}",
         f"lxc.cgroup.dir.monitor.pivot = {cgroup}/pivot",

@@ -11,15 +11,12 @@ import errno
 import json
 import os
 import select
-import shutil
 import signal
-import socket
 import struct
 import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
@@ -27,7 +24,7 @@ from pogo.agent import boot as booting
 from pogo.agent import cgroups, records, spool
 from pogo.agent.boot import Boot, Process
 from pogo.agent.installation import Installation
-from pogo.agent.peers import Json, announce_end, answer, is_allowed, parse, send_once
+from pogo.agent.peers import Client, Json, announce_end, answer, is_allowed, parse, send_once
 from pogo.agent.usage import Usage
 from pogo.errors import ContainerError
 
@@ -81,16 +78,6 @@ def _boot_and_serve(boot: Boot) -> None:
     Monitor(boot, process, kept).serve()
 
 
-@dataclass(eq=False)
-class Client:
-    """A connection to the control socket: first a line with a request, then what its role says."""
-
-    socket: socket.socket
-    role: str = "asking"
-    received: bytes = b""
-    pending: bytearray = field(default_factory=bytearray)
-
-
 class Monitor:
     """The event loop of one container. Its whole state is here; nothing else runs in this process."""
 
@@ -111,6 +98,7 @@ class Monitor:
         self.to_process = bytearray()
         self.end_input = self.terminated = self.killed = self.hung_up = False
         self.oom = self.recorded = False
+        self.exceeded = ""
         self.kill_at = _NEVER
         self.status: int | None = None
         self.finish_by = _NEVER
@@ -140,7 +128,7 @@ class Monitor:
             return False
         late = time.monotonic() >= self.finish_by
         if not self.recorded and (self.process.output < 0 or late):
-            peak, exceeded = (self.usage.peak, self.usage.exceeded) if self.usage else (0, "")
+            peak, exceeded = (self.usage.peak, self.usage.exceeded) if self.usage else (0, self.exceeded)
             records.write_exit(self.installation, self.id, self.status, self.oom, peak, exceeded)
             self.recorded = True
         return late or (self.recorded and not (self.attached and self.attached.pending))
@@ -302,6 +290,8 @@ class Monitor:
         match request["op"]:
             case "stop":
                 self.stop(max(0.0, float(request["grace"])))
+            case "exceeded":
+                self.exceeded, self.kill_at = "disk", 0
             case "collected":
                 self.spool.collected(int(request["offset"]))
             case "follow":
@@ -350,7 +340,7 @@ class Monitor:
             client.socket.close()
         announce_end(self.installation, self.id)
         if not self.outputs:
-            shutil.rmtree(self.installation.scratch / self.id, ignore_errors=True)
+            records.clear(self.installation.scratch / self.id)
 
 
 def _is_init(pid: int) -> bool:

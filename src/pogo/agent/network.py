@@ -22,6 +22,7 @@ _REQUEST, _ACK, _CREATE, _REPLACE, _EXCLUSIVE = 1, 4, 0x400, 0x100, 0x200
 _ERROR, _NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE, _DELROUTE = 2, 16, 17, 20, 24, 25
 _IFF_UP = 1
 _ESRCH, _ENODEV = 3, 19
+_MOST_CONNECTIONS = 4096  # of one dyno at a time: the machine has one table for all, often of 262,144
 _LAST_RESORT = 0x7FFF_FFFF  # metric: any other route to the same addresses comes first
 
 
@@ -170,9 +171,14 @@ table {table} {{
     meta l4proto tcp reject with tcp reset
     reject with icmp admin-prohibited
   }}
+  set connections {{ type ipv4_addr; flags dynamic; size 65535; }}
+  chain count {{
+    ct state new add @connections {{ ip saddr ct count over {_MOST_CONNECTIONS} }} jump private
+  }}
   chain forward {{
     type filter hook forward priority filter; policy accept;
     iifname {dyno} ct state established,related accept
+    iifname {dyno} jump count
     {only}
     iifname {dyno} oifname {dyno} jump private
     iifname {dyno} {resolving}
@@ -184,6 +190,7 @@ table {table} {{
   chain input {{
     type filter hook input priority filter; policy accept;
     iifname {dyno} ct state established,related accept
+    iifname {dyno} jump count
     {to_mirror}
     {only}
     iifname {dyno} {resolving}

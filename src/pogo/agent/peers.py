@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import struct
+from dataclasses import dataclass, field
 from typing import Any
 
 from pogo.agent.installation import Installation
@@ -40,6 +41,16 @@ class Connection:
         self.socket.close()
         for fd in self.fds:
             os.close(fd)
+
+
+@dataclass(eq=False)
+class Client:
+    """A connection to a monitor: first a line with a request, then what its role says."""
+
+    socket: socket.socket
+    role: str = "asking"
+    received: bytes = b""
+    pending: bytearray = field(default_factory=bytearray)
 
 
 def parse(line: bytes) -> Json:

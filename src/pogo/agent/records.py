@@ -11,12 +11,14 @@ So nothing of this depends on process ids, and a restart of the agent or of the 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import shutil
 import signal
 import socket
+import subprocess
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -32,7 +34,8 @@ LOST = -1
 class Record:
     """number: of its address in the subnet; continues: the containers on whose files it stands, nearest first.
 
-    background: whether it is one of those that together weigh less than any other.
+    background: whether it is one of those that together weigh less than any other. disk: bytes that it may
+    write; 0 for no limit.
     """
 
     id: str
@@ -44,6 +47,7 @@ class Record:
     continues: tuple[str, ...] = ()
     labels: dict[str, str] = field(default_factory=dict)
     background: bool = False
+    disk: int = 0
 
 
 def observed(record: Record, end: dict[str, object] | None) -> dict[str, object]:
@@ -153,7 +157,16 @@ def sweep(installation: Installation, id: str, keep_files: bool) -> None:
         cgroups.kill(name)
         cgroups.remove(name)
     if not keep_files:
-        shutil.rmtree(installation.scratch / id, ignore_errors=True)
+        clear(installation.scratch / id)
+
+
+def clear(path: Path) -> None:
+    """Removes a directory that a container has written, also one too deep for Python's stack and descriptors."""
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        args = ["/bin/rm", "-rf", "--one-file-system", "--", str(path)]
+        subprocess.run(args, stderr=subprocess.DEVNULL, check=False)
 
 
 def bury(installation: Installation, id: str) -> None:
@@ -220,7 +233,7 @@ def cleanup(installation: Installation) -> None:
     cgroups.kill(installation.cgroup)
     cgroups.remove(installation.cgroup)
     for path in (installation.records, installation.scratch, installation.run / "l", installation.run / "root"):
-        shutil.rmtree(path, ignore_errors=True)
+        clear(path)
 
 
 def _kill_monitor(installation: Installation, id: str) -> None:

@@ -94,6 +94,7 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
             continues=continues,
             labels=labels,
             background=bool(limits.get("background")),
+            disk=disk,
         )
         layout = rootfs.Layout(
             id=id,
@@ -124,7 +125,6 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
         tty=tty,
         stdin=stdin,
         spool=spool,
-        disk=disk,
         reserve=reserve,
         lock=lock,
         listener=listener,

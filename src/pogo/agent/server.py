@@ -21,11 +21,11 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-from pogo.agent import installation as installations
-from pogo.agent import lxc, monitor, network, records, rootfs, syscalls
+from pogo.agent import directories, monitor, network, records, syscalls
 from pogo.agent.installation import Installation
 from pogo.agent.peers import Connection, Json, announce_end, answer, is_allowed, peer_uid, send_once
 from pogo.agent.requests import ID, prepare
+from pogo.agent.usage import DISK_SECONDS, Disk, end_those_that_fill
 from pogo.errors import ContainerError, NotFound, PogoError
 
 
@@ -44,14 +44,16 @@ class Agent:
 
     def serve(self) -> None:
         """Until SIGTERM or SIGINT. Containers and their monitors stay."""
-        self._prepare_directories()
+        directories.prepare(self.installation)
         guard = self._only_one()
+        directories.make_room()
         self.refresh_network()
         for path in [*self.installation.records.glob(".*")]:
             shutil.rmtree(path, ignore_errors=True)
         records.erase_torn(self.installation)
         self.list()
         listener = self._listen()
+        self.disk = disk = Disk(self.installation.scratch)
         woken, waker = socket.socketpair()
         waker.setblocking(False)
         signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
@@ -65,7 +67,7 @@ class Agent:
             poll = select.poll()
             for fd in (listener.fileno(), woken.fileno(), *self.connections):
                 poll.register(fd, select.POLLIN)
-            for fd, _ in poll.poll():
+            for fd, _ in poll.poll(1000 * DISK_SECONDS):
                 if fd == listener.fileno():
                     self._accept(listener)
                 elif fd == woken.fileno():
@@ -73,20 +75,10 @@ class Agent:
                     self._reap_children()
                 elif fd in self.connections:
                     self._receive(self.connections[fd])
+            if disk.is_due():
+                running = [record for record in self.records.values() if self._exit(record.id) is None]
+                disk.begun(self._fork(lambda: end_those_that_fill(self.installation, running), set()))  # noqa: B023
         os.close(guard)
-
-    def _prepare_directories(self) -> None:
-        """Root's, with the sticky bit where the installation's user makes files too: it cannot swap ours."""
-        ours = self.installation
-        ours.state.parent.mkdir(parents=True, exist_ok=True)
-        for path, mode in ((ours.state, 0o1775), (ours.run, 0o1775), (ours.records, 0o711), (ours.scratch, 0o700)):
-            _own_directory(path, mode, ours.gid)
-        for path in rootfs.mount_points(ours.state):
-            _own_directory(path, 0o711, 0)
-        profile = ours.run / "seccomp"
-        profile.unlink(missing_ok=True)
-        with open(os.open(profile, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as file:
-            file.write(lxc.seccomp_profile())
 
     def _only_one(self) -> int:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -301,6 +293,7 @@ class Agent:
         with contextlib.suppress(ChildProcessError):
             while pid := os.waitpid(-1, os.WNOHANG)[0]:
                 id = self.monitors.pop(pid, "")
+                self.disk.ended(pid)
                 if id and self._record(id) is None:
                     self.records.pop(id, None)
                 elif id:
@@ -323,18 +316,6 @@ class Agent:
         for connection in self.connections.values():
             if connection.watching:
                 send_once(connection.socket, json.dumps({"id": id}).encode() + b"\n")
-
-
-def _own_directory(path: Path, mode: int, group: int) -> None:
-    """Makes it root's. What is changed is the directory that was opened: nobody puts a link in its place meanwhile."""
-    path.mkdir(exist_ok=True)
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        raise installations.BadConfiguration(f"{path} has to be a directory, not a symbolic link.") from None
-    os.fchown(fd, 0, group)
-    os.fchmod(fd, mode)
-    os.close(fd)
 
 
 def _close_all_but(keep: set[int]) -> None:

@@ -1,17 +1,25 @@
-"""What a container in the background uses, looked at by its monitor: memory, processes, space on the disk."""
+"""What containers use: those in the background looked at by their monitors, the disk of all others by the agent."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+import subprocess
 import time
 from pathlib import Path
 
-from pogo.agent import cgroups, syscalls
+from pogo.agent import cgroups, records, syscalls
 from pogo.agent.boot import Boot
+from pogo.agent.installation import Installation
 
 _PERIOD = 0.25  # seconds between two looks
 _MEASURE_AFTER = 5.0
 _NEVER = float("inf")
+
+INODE_BYTES = 16 << 10  # a disk has about one inode for so many bytes
+DISK_SECONDS = 5.0
+DISK_STEP = 32 << 20
 
 
 class Usage:
@@ -23,9 +31,9 @@ class Usage:
     def __init__(self, boot: Boot) -> None:
         self._group = boot.group
         self._upper = boot.installation.scratch / boot.record.id / "upper"
-        self._disk = boot.disk
+        self._disk = boot.record.disk
         self._reserve = boot.reserve
-        self._measure_at = time.monotonic() + _MEASURE_AFTER if boot.disk else _NEVER
+        self._measure_at = time.monotonic() + _MEASURE_AFTER if boot.record.disk else _NEVER
         self._measuring: tuple[int, int, float] | None = None  # the child's pid, our end of its pipe, since when
         self._forks = cgroups.refused_forks(self._group)
         self.peak = 0
@@ -108,25 +116,69 @@ def _measure(directory: Path) -> tuple[int, int]:
         try:
             os.nice(19)
             syscalls.idle_io()
-            os.write(write, str(_used(directory)).encode())
+            os.write(write, str(used(directory)).encode())
         finally:
             os._exit(0)
     os.close(write)
     return pid, read
 
 
-def _used(directory: Path) -> int:
-    """Bytes that the files below a directory take; one with several names counts once."""
-    total, seen = 0, set()
-    for place, _, names in os.walk(directory):
-        for name in names:
-            try:
-                there = os.lstat(os.path.join(place, name))
-            except OSError:
-                continue  # removed meanwhile
-            if there.st_nlink > 1:
-                if there.st_ino in seen:
-                    continue
-                seen.add(there.st_ino)
-            total += there.st_blocks * 512
-    return total
+def used(directory: Path) -> int:
+    """Bytes that what lies below a directory takes. A file counts as INODE_BYTES at least."""
+    ways = ("--block-size=1"), ("--inodes")
+    args = [["du", "--summarize", "--one-file-system", way, "--", str(directory)] for way in ways]
+    said = [
+        subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+        for command in args
+    ]
+    size, inodes = (int(text.split()[0]) if text else 0 for text in said)  # nothing: it is gone
+    return max(size, inodes * INODE_BYTES)
+
+
+def end_those_that_fill(installation: Installation, running: list[records.Record]) -> None:
+    """Has the monitors end those that wrote more than they may. A monitor that is gone has nothing to end."""
+    os.nice(19)
+    syscalls.idle_io()
+    for record in running:
+        layer = installation.scratch / record.id / "upper"
+        if record.disk and not record.background and used(layer) > record.disk:
+            with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as monitor:
+                monitor.connect(str(records.directory(installation, record.id) / "sock"))
+                monitor.sendall(b'{"op": "exceeded"}\n')
+                monitor.recv(100)
+
+
+class Disk:
+    """Watches the layers of all dynos from the agent, so that the monitors of a thousand idle ones sleep.
+
+    They are counted by a child when the disk has become fuller since the last time, and for a twentieth of the time.
+    """
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._seen = self._taken()
+        self._pid = 0
+        self._since = self.next = time.monotonic() + DISK_SECONDS
+
+    def _taken(self) -> int:
+        there = os.statvfs(self._scratch)
+        inodes = (there.f_files - there.f_ffree) * INODE_BYTES
+        return (there.f_blocks - there.f_bfree) * there.f_frsize + inodes
+
+    def is_due(self) -> bool:
+        """Whether the layers are to be counted now: then call `begun`, and `ended` with that child."""
+        now = time.monotonic()
+        if self._pid or now < self.next:
+            return False
+        self.next = now + DISK_SECONDS
+        taken = self._taken()
+        self._seen = min(self._seen, taken)
+        return taken - self._seen >= DISK_STEP
+
+    def begun(self, pid: int) -> None:
+        self._pid, self._since, self._seen = pid, time.monotonic(), self._taken()
+
+    def ended(self, pid: int) -> None:
+        if pid == self._pid:
+            now = time.monotonic()
+            self._pid, self.next = 0, now + max(DISK_SECONDS, 20 * (now - self._since))

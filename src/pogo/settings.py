@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     mirror_port: int = 5080
     mirror_allow: str = "*"
     mirror_git: str = ""
+    dyno_disk_mb: int = Field(default=8192, ge=16)
     boot_timeout: float = 60
     stop_grace: float = 30
     restart_pause_max: float = 1200

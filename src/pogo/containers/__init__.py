@@ -22,9 +22,9 @@ from pogo.rules.usage import Usage
 class Limits:
     """memory: bytes; cpu_shares: relative weight (1024 = one standard share); pids: processes.
 
+    disk: bytes that it may write, a file counting as 16 KiB at least; one that goes on is killed, soon. 0: no limit.
     background: all such containers together weigh less, in CPU and I/O, than any one that is not; what they
-    use is measured, and these limits hold for them only. disk: bytes that it may write. reserve: bytes that
-    have to stay free on the disk; 0: no limit. A container that passes one of the two is killed.
+    use is measured. reserve, for them only: bytes that have to stay free on the disk; 0: no limit.
     """
 
     memory: int
@@ -78,8 +78,8 @@ class ContainerSpec:
 class Exit:
     """status: 0–255, 128+n for signal n, -1 where it was lost (machine restarted); at: unix time.
 
-    Of containers in the background, peak: the most memory that its processes held, in bytes, as far as was
-    seen; exceeded: the other limit that it met, `pids`, `disk` or `reserve`.
+    exceeded: the limit besides memory that it met, `disk`, or `pids` or `reserve` of one in the background. peak:
+    of those, the most memory that its processes held, in bytes, as far as was seen.
     """
 
     status: int

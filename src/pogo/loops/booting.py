@@ -92,7 +92,12 @@ class Boots:
             slug=self.platform.store.local(slug.blob),
             command=launch.command(dyno.command),
             env=env,
-            limits=Limits(memory=size.memory, cpu_shares=size.shares, pids=size.pids),
+            limits=Limits(
+                memory=size.memory,
+                cpu_shares=size.shares,
+                pids=size.pids,
+                disk=self.platform.settings.dyno_disk_mb << 20,
+            ),
             tty=(dyno.tty_rows, dyno.tty_columns) if dyno.tty_rows and dyno.tty_columns else None,
             stdin=dyno.attach and not dyno.tty_rows,
             labels=labels,

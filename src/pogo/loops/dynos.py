@@ -249,6 +249,9 @@ class Dynos:
         if container and container.exit:
             if container.exit.oom:
                 self._say(app, dyno, R15)
+            if container.exit.exceeded == "disk":
+                most = self.platform.settings.dyno_disk_mb
+                self._say(app, dyno, f"Error: the dyno wrote more than {most} MB to its disk and was killed")
             if dyno.state == "stopping" and dyno.stop_by:
                 self._say_stopped(app, dyno, container.exit.status)
         if dyno.container:

@@ -1,0 +1,98 @@
+"""The disk of a dyno: what it writes is counted, in bytes and in files, and neither depth nor names hide it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import uvloop
+from containers_lxc import STACK, AgentProcess, agent_installation, missing
+from containers_rig import Rig
+
+from pogo.agent import records, usage
+from pogo.containers import Exit, Limits
+from pogo.containers.agent import AgentContainers
+
+pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
+
+Scenario = Callable[[Rig], Awaitable[None]]
+DISK = Limits(128 << 20, disk=40 << 20)
+NEST = """
+for my $n (1 .. 1500) { mkdir 'd' x 200 or die; chdir 'd' x 200 or die }
+"""
+
+
+@pytest.fixture(scope="module")
+def agent() -> Iterator[AgentProcess]:
+    with agent_installation() as agent:
+        yield agent
+
+
+@pytest.fixture
+def run(agent: AgentProcess) -> Callable[[Scenario], None]:
+    rig = Rig(AgentContainers(agent.installation.socket), STACK, real=True)
+
+    async def body(scenario: Scenario) -> None:
+        await scenario(rig)
+
+    return lambda scenario: uvloop.run(body(scenario))
+
+
+def test_one_that_writes_too_much_is_ended_others_are_not(run: Callable[[Scenario], None]) -> None:
+    async def scenario(rig: Rig) -> None:
+        modest = await rig.start(("output", "x", "y"), ("wait",), outputs=True, limits=DISK)
+        scripts = {
+            "in files": "for n in $(seq 20); do dd if=/dev/zero of=/app/$n bs=1M count=10 status=none; done",
+            "in inodes": "cd /app; for n in $(seq 40); do mkdir $n; (cd $n; seq 100 | xargs touch); done",
+            "out of sight": f"cd /app; perl -e '{NEST.strip()} for my $n (1 .. 9) {{ open(my $f, q(>), $n);"
+            " print $f q(x) x (10 << 20) }'",
+        }
+
+        async def ended(script: str) -> tuple[Exit, float]:
+            began = time.monotonic()
+            spec = rig.spec(command=("sh", "-c", f"{script}; sleep 60"), limits=DISK)
+            await rig.containers.start(spec)
+            return await rig.end(spec.id, within=40), time.monotonic() - began
+
+        ends = await asyncio.gather(*(ended(script) for script in scripts.values()))
+        for how, (end, seconds) in zip(scripts, ends, strict=True):
+            assert (end.status, end.exceeded) == (137, "disk"), how
+            assert seconds < 30, how
+        seen = await rig.seen(modest)
+        assert seen is not None
+        assert seen.exit is None
+
+    run(scenario)
+
+
+def test_one_file_has_the_same_limit(run: Callable[[Scenario], None]) -> None:
+    async def scenario(rig: Rig) -> None:
+        status, said = await rig.sh("head -c 50M /dev/zero > /app/x; stat -c %s /app/x", limits=DISK)
+        assert (status, said.split()[-1]) == (0, str(40 << 20))
+
+    run(scenario)
+
+
+def test_a_tree_deeper_than_any_path_is_removed(run: Callable[[Scenario], None], agent: AgentProcess) -> None:
+    async def scenario(rig: Rig) -> None:
+        spec = rig.spec(command=("perl", "-e", f"chdir '/app'; {NEST}"))
+        end, said = await rig.run(id=spec.id, command=spec.command)
+        assert end.status == 0, said
+        await asyncio.sleep(0.5)
+        assert not (agent.installation.scratch / spec.id).exists()
+
+    run(scenario)
+
+
+def test_what_is_used(tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(1 << 20))
+    (tmp_path / "same").hardlink_to(tmp_path / "large")
+    assert 1 << 20 <= usage.used(tmp_path) < 2 << 20
+    for number in range(100):
+        (tmp_path / str(number)).touch()
+    assert usage.used(tmp_path) == 102 * usage.INODE_BYTES
+    records.clear(tmp_path)
+    assert usage.used(tmp_path) == 0

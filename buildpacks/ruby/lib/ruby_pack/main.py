@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 from pack.steps import BuildFailed, config_vars, hook, warning
 
-from ruby_pack import gems, lockfile, processes, rails, runtime, version
+from ruby_pack import gems, javascript, lockfile, processes, rails, runtime, version
 from ruby_pack.app import SHARED, App, machine
 
 PACK = Path(__file__).resolve().parents[2]
@@ -44,9 +43,7 @@ def _compile(build_dir: Path, cache: Path, env_dir: Path) -> None:
     for script in (build_dir / "bin").glob("*"):
         if script.is_file():
             script.chmod(script.stat().st_mode | 0o111)
-    if app.installed("execjs") and not shutil.which("node", path=app.env["PATH"]):
-        warning("The gem execjs needs a JavaScript runtime, and there is none.")
-        warning("Put the Node.js pack first: pogo buildpacks:add --index 1 heroku/nodejs")
+    javascript.provide(app)
     tasks = rails.run_tasks(app)
     hook("post_compile", build_dir, app.env)
     (build_dir / "tmp/pids").mkdir(parents=True, exist_ok=True)

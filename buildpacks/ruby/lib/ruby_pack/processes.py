@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pack.steps import warning
 
+from ruby_pack import javascript
 from ruby_pack.app import COMMANDS, SHARED, App
 
 WITHOUT = "development:test"
@@ -73,6 +74,7 @@ def _lines(app: App, given: Mapping[str, str], home: str) -> list[str]:
     lines = [f"export {name}=${{{name}:-{shlex.quote(value)}}}" for name, value in given.items()]
     ruby = app.ruby.directory or COMMANDS
     paths = [f"{home}/{name}" for name in ("bin", "vendor/bundle/bin", f"{app.ruby.gems}/bin", f"{ruby}/bin")]
+    paths += [f"{home}/{path.relative_to(app.build_dir)}" for path in javascript.directories(app.build_dir)]
     lines += [
         f'export GEM_PATH="{home}/{app.ruby.gems}${{GEM_PATH:+:$GEM_PATH}}"',
         f'export PATH="{":".join(paths)}:$PATH"',

@@ -143,6 +143,7 @@ class Builds:
         notice = build_ends.notice(f"{text} It begins again in {pause:.0f} seconds.")
         self.platform.transcripts.append(build.id, notice, own=True)
         await self.platform.call(builds.put_off, build, pause, self.platform.transcripts.size(build.id))
+        asyncio.get_running_loop().call_later(pause, self.platform.hints.wake, "builds")
         return True
 
     async def _fail(self, build: Build, text: str, *, said: bool = False) -> None:

@@ -67,17 +67,21 @@ class Kept:
         (cache / "tree.json").write_text(json.dumps(asdict(self)))
 
 
-def install(packages: Sequence[str], root: Path, cache: Path, env: Mapping[str, str]) -> list[str]:
+def install(
+    packages: Sequence[str], root: Path, cache: Path, env: Mapping[str, str], *, updated: bool = False
+) -> list[str]:
     """Unpack Debian packages, with what they depend on beyond the stack, into `root`, which is made anew.
 
-    cache: a directory of the caller's below CACHE_DIR. Returns `name version` of each package there, sorted.
+    cache: a directory of the caller's below CACHE_DIR. updated: `known` has fetched the index there just now.
+    Returns `name version` of each package there, sorted.
     Raises BuildFailed: a package that does not exist, a mirror out of reach, a full disk.
     """
     kept = Kept.load(cache, _key(packages, env))
     if 0 <= time.time() - kept.checked < INDEX_SECONDS and _restore(cache, root):
         return kept.packages
     try:
-        _update(cache, env)
+        if not updated:
+            _update(cache, env)
     except BuildFailed as failure:
         if not (kept.checked and _restore(cache, root)):
             raise

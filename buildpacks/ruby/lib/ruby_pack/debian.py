@@ -62,7 +62,7 @@ def provide(app: App, vendored: set[str]) -> None:
         packages = _packages([gem.name for gem in gems if gem.name not in here], cache, app)
         if packages:
             topic(f"Fetching gems from Debian: {len(packages)} packages")
-            debs.install(sorted(set(packages.values())), root, cache, app.env)
+            debs.install(sorted(set(packages.values())), root, cache, app.env, updated=True)
         for gem in gems:
             if gem.name not in here and (found := _find(gem.name, gem.version, root, app)):
                 here[gem.name] = found

@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-import uvloop
 from builder_rig import Builder, Web
-from containers_lxc import STACK, agent_installation, missing
-
-from pogo.containers.agent import AgentContainers
-
-Scenario = Callable[[Builder], Awaitable[None]]
-Runner = Callable[[Scenario], None]
+from pack_rig import Runner, builders
 
 ORIGIN = """
 import base64, hashlib, http.server, sys, time
@@ -100,15 +94,8 @@ CONFIG = {"API": "http://127.0.0.1:7000", "ELSEWHERE": "https://other.example"}
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    if reason := missing():
-        pytest.skip(reason)
-    directory = tmp_path_factory.mktemp("static")
-    with agent_installation() as agent:
-
-        async def with_builder(scenario: Scenario) -> None:
-            await scenario(Builder(AgentContainers(agent.installation.socket), STACK, directory))
-
-        yield lambda scenario: uvloop.run(with_builder(scenario))
+    with builders(tmp_path_factory.mktemp("static")) as runner:
+        yield runner
 
 
 @dataclass(frozen=True)

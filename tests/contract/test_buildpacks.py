@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-import uvloop
-from builder_rig import Builder, Built
-from containers_lxc import STACK, agent_installation, missing
-
-from pogo.containers.agent import AgentContainers
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-Scenario = Callable[[Builder], Awaitable[None]]
-Runner = Callable[[Scenario], None]
+from builder_rig import Builder
+from pack_rig import EXAMPLES, Record, Runner, builders, note
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
-    if reason := missing():
-        pytest.skip(reason)
-    directory = tmp_path_factory.mktemp("builds")
-    with agent_installation() as agent:
-
-        async def with_builder(scenario: Scenario) -> None:
-            await scenario(Builder(AgentContainers(agent.installation.socket), STACK, directory))
-
-        yield lambda scenario: uvloop.run(with_builder(scenario))
-
-
-def note(record: Callable[[str, object], None], *builds: Built) -> None:
-    """Times of first and second build go to the report of the tests and, with -s, to the screen."""
-    for ordinal, built in zip(("first", "second"), builds, strict=False):
-        compile_s, pack_s = built.seconds
-        record(f"{ordinal}_build_s", round(compile_s + pack_s, 2))
-        print(
-            f"{ordinal} build: compile {compile_s:.2f} s, pack {pack_s:.2f} s, slug {built.slug.stat().st_size} bytes"
-        )
+    with builders(tmp_path_factory.mktemp("builds")) as runner:
+        yield runner
 
 
 def test_a_procfile_alone_needs_no_buildpack(run: Runner) -> None:
@@ -62,7 +37,7 @@ def test_a_procfile_alone_needs_no_buildpack(run: Runner) -> None:
     run(scenario)
 
 
-def test_flask(run: Runner, record_property: Callable[[str, object], None]) -> None:
+def test_flask(run: Runner, record_property: Record) -> None:
     async def scenario(builder: Builder) -> None:
         first = await builder.build(EXAMPLES / "flask")
         assert first.status == 0, first.log
@@ -84,12 +59,12 @@ def test_flask(run: Runner, record_property: Callable[[str, object], None]) -> N
     run(scenario)
 
 
-def test_django_collects_static_files_and_migrates(run: Runner, record_property: Callable[[str, object], None]) -> None:
+def test_django_collects_static_files_and_migrates(run: Runner, record_property: Record) -> None:
     async def scenario(builder: Builder) -> None:
         first = await builder.build(EXAMPLES / "django")
         assert first.status == 0, first.log
         assert "-----> $ python manage.py collectstatic --noinput" in first.log
-        assert "Procfile declares types -> release, web" in first.log
+        assert "Procfile declares types -> release, web, worker" in first.log
         second = await builder.build(EXAMPLES / "django", cache=first.cache, config={"DISABLE_COLLECTSTATIC": "1"})
         assert "Skipping Django collectstatic, since the env var" in second.log
         note(record_property, first, second)
@@ -101,12 +76,18 @@ def test_django_collects_static_files_and_migrates(run: Runner, record_property:
         page = (await web.get("/"))[2]
         style = page.partition('href="')[2].partition('"')[0]
         assert (await web.get(style))[0] == 200
+        login = (await web.get("/admin/login/"))[2]
+        assert "Django administration" in login
+        style = login.partition('<link rel="stylesheet" href="')[2].partition('"')[0]
+        status, headers, _ = await web.get(style)
+        assert (status, headers["content-type"]) == (200, 'text/css; charset="utf-8"')
+        assert "immutable" in headers["cache-control"]
         await web.stop()
 
     run(scenario)
 
 
-def test_express_runs_its_build_script(run: Runner, record_property: Callable[[str, object], None]) -> None:
+def test_express_runs_its_build_script(run: Runner, record_property: Record) -> None:
     async def scenario(builder: Builder) -> None:
         first = await builder.build(EXAMPLES / "express")
         assert first.status == 0, first.log

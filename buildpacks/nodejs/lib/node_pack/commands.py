@@ -34,6 +34,8 @@ def environment(project: Project, version: Version, work: Path, env: Mapping[str
             found[f"{prefix}_store_dir"] = str(work / "pnpm")
             found[f"{prefix}_confirm_modules_purge"] = "false"
             found[f"{prefix}_verify_deps_before_run"] = "false"
+            found[f"{prefix}_manage_package_manager_versions"] = "false"  # it is the one that package.json names
+            found[f"{prefix}_pm_on_fail"] = "ignore"
             if registry:
                 found[f"{prefix}_registry"] = registry
     if project.manager == "yarn":

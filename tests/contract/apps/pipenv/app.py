@@ -1,0 +1,2 @@
+import itsdangerous
+print("signed", itsdangerous.__file__)

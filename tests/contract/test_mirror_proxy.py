@@ -102,7 +102,7 @@ def test_a_plain_request_loses_what_was_for_the_proxy_and_keeps_its_body(tmp_pat
             assert request.endswith(b"\r\nConnection: close\r\n\r\nbody")
             assert b"roxy-" not in request
             entry = await rig.entry(lambda one: one.method == "POST")
-            assert (entry.path, entry.sent) == ("/a", 4)
+            assert (entry.path, entry.sent, entry.status) == ("/a", 4, 200)
             assert "secret" not in (tmp_path / "egress.log").read_text()
 
     uvloop.run(scenario())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 from pogo.mirror.egress import Entry
@@ -11,6 +12,7 @@ from pogo.mirror.wire import BUFFER, Head
 IDLE_SECONDS = 900.0
 LINGER_SECONDS = 2.0
 CLOSE_SECONDS = 5.0
+_STATUS = re.compile(rb"HTTP/1\.[01] (\d{3})")
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -61,6 +63,12 @@ async def exchange(entry: Entry, head: Head, near: Streams, far: Streams) -> Non
     """The body of one request there, its answer here."""
     sending = asyncio.create_task(copy(near[0], far[1], entry.send, limit=head.length))
     try:
+        async with asyncio.timeout(IDLE_SECONDS):
+            first = await far[0].read(BUFFER)
+        if match := _STATUS.match(first):
+            entry.status = int(match[1])
+        near[1].write(first)
+        entry.receive(len(first))
         await copy(far[0], near[1], entry.receive)
     finally:
         await _end(sending)

@@ -68,6 +68,7 @@ class Installation:
             "POGO_UID_BASE": str(1_500_000_000 + self.number * HIGHEST_APPS * 65536),
             "POGO_MAX_APPS": str(HIGHEST_APPS),
             "POGO_STACKS": "pogo-13",
+            "POGO_DYNO_DISK_MB": "384",
         }
 
     @property

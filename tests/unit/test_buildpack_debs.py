@@ -65,8 +65,8 @@ class Repository:
         self.entries.append(f"{control}Filename: ./{file.name}\nSize: {file.stat().st_size}\nSHA256: {digest}\n")
         (self.place / "Packages").write_text("\n".join(self.entries))
 
-    def install(self, *packages: str) -> list[str]:
-        return debs.install(packages, self.root, self.cache, ENV)
+    def install(self, *packages: str, without: tuple[str, ...] = ()) -> list[str]:
+        return debs.install(packages, self.root, self.cache, ENV, without)
 
     @property
     def programs(self) -> list[str]:
@@ -131,6 +131,19 @@ def test_the_tree_of_the_last_build_serves_while_the_mirror_is_away(
     assert repository.install("tool") == ["base 1.0", "tool 1.0"]
     assert repository.programs == ["base-1.0", "tool-1.0"]
     assert "The packages of the last build are used as they are." in capsys.readouterr().out
+
+
+def test_what_is_not_wanted_is_left_out_and_large_packages_are_not_kept(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.install("tool")
+    assert repository.install("tool", without=("./lib/base*",)) == ["base 1.0", "tool 1.0"]
+    assert repository.programs == ["tool-1.0"]
+    assert len(list(repository.cache.glob("apt/archives/*.deb"))) == 2
+    monkeypatch.setattr(debs, "KEPT_BYTES", 1)
+    repository.install("tool")
+    assert repository.programs == ["base-1.0", "tool-1.0"]
+    assert not list(repository.cache.glob("apt/archives/*.deb"))
 
 
 def test_a_damaged_cache_is_made_again(repository: Repository) -> None:

@@ -26,6 +26,9 @@ from pack.steps import BuildFailed, detail, warning
 INDEX_SECONDS = 24 * 3600
 """How long a tree is used without asking the mirror for newer versions."""
 
+KEPT_BYTES = 64 << 20
+"""Packages are kept beside the tree that was made of them up to this sum, the small ones first."""
+
 STATUS = Path("/var/lib/dpkg/status")
 SOURCES = Path("/etc/apt")
 _CHOSEN = re.compile(r"^Inst (\S+?)(?::\S+)? (?:\[\S+\] )?\((\S+) .*\[(\w+)\]\)", re.M)
@@ -76,7 +79,7 @@ def install(
     Returns `name version` of each package there, sorted.
     Raises BuildFailed: a package that does not exist, a mirror out of reach, a full disk.
     """
-    kept = Kept.load(cache, _key(packages, env))
+    kept = Kept.load(cache, _key(packages, env, without))
     if 0 <= time.time() - kept.checked < INDEX_SECONDS and _restore(cache, root):
         return kept.packages
     try:
@@ -90,7 +93,7 @@ def install(
     chosen = _choose(packages, cache, env)
     names = sorted(f"{deb.name} {deb.version}" for deb in chosen)
     if kept.packages != names or not _restore(cache, root):
-        _build(packages, chosen, root, cache, env)
+        _build(packages, chosen, root, cache, env, without)
     for path in (cache / "apt").glob("*.bin"):  # what apt made of the index: large, and quickly made again
         path.unlink()
     Kept(kept.key, time.time(), names).save(cache)
@@ -112,9 +115,9 @@ def library_path(root: Path) -> str:
     return ":".join(str(path) for path in (*found, root / "usr/lib") if any(path.glob("*.so*")))
 
 
-def _key(packages: Sequence[str], env: Mapping[str, str]) -> str:
+def _key(packages: Sequence[str], env: Mapping[str, str], without: Sequence[str]) -> str:
     """Everything but the index that decides what is in the tree."""
-    digest = hashlib.sha256(f"1 {env.get('STACK', '')} {sorted(set(packages))}".encode())
+    digest = hashlib.sha256(f"1 {env.get('STACK', '')} {sorted(set(packages))} {sorted(without)}".encode())
     lists = [SOURCES / "sources.list", *sorted((SOURCES / "sources.list.d").glob("*"))]
     for path in (STATUS, *lists):
         digest.update(path.read_bytes() if path.is_file() else b"")
@@ -194,8 +197,15 @@ def _choose(packages: Sequence[str], cache: Path, env: Mapping[str, str]) -> lis
     return [Deb(*found) for found in _CHOSEN.findall(said)]
 
 
-def _build(packages: Sequence[str], chosen: Sequence[Deb], root: Path, cache: Path, env: Mapping[str, str]) -> None:
-    """Fetch what apt chose and unpack it; the cache then holds exactly these packages and their tree."""
+def _build(
+    packages: Sequence[str],
+    chosen: Sequence[Deb],
+    root: Path,
+    cache: Path,
+    env: Mapping[str, str],
+    without: Sequence[str],
+) -> None:
+    """Fetch what apt chose and unpack it; the cache then holds none but these packages, and their tree."""
     (cache / "tree.json").unlink(missing_ok=True)
     archives = cache / "apt/archives"
     missing = sum(not (archives / deb.file).is_file() for deb in chosen)
@@ -206,12 +216,17 @@ def _build(packages: Sequence[str], chosen: Sequence[Deb], root: Path, cache: Pa
         for deb in damaged:
             (archives / deb.file).unlink(missing_ok=True)
         _fetch(packages, cache, env)
-    wanted = {deb.file for deb in chosen}
-    for path in archives.glob("*.deb"):
-        if path.name not in wanted:
-            path.unlink()
-    unpack([archives / deb.file for deb in chosen], root)
+    unpack([archives / deb.file for deb in chosen], root, without)
     archive.save(root, cache / "tree.tar.zst")
+    _prune(archives, {deb.file for deb in chosen})
+
+
+def _prune(archives: Path, wanted: set[str]) -> None:
+    kept = 0
+    for path in sorted(archives.glob("*.deb"), key=lambda path: path.stat().st_size):
+        kept += path.stat().st_size
+        if path.name not in wanted or kept > KEPT_BYTES:
+            path.unlink()
 
 
 def _fetch(packages: Sequence[str], cache: Path, env: Mapping[str, str]) -> None:
@@ -225,14 +240,14 @@ def _is_sound(deb: Path) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def unpack(files: Sequence[Path], root: Path) -> None:
+def unpack(files: Sequence[Path], root: Path, without: Sequence[str] = ()) -> None:
     """The contents of .deb files in a new tree `root`, without manuals and translations. Raises BuildFailed."""
     _empty(root)
     root.mkdir(parents=True)
     for name in _MERGED:  # older packages still ship /lib and /bin
         (root / "usr" / name).mkdir(parents=True)
         (root / name).symlink_to(f"usr/{name}")
-    left_out = [f"--exclude=./usr/share/{name}/*" for name in _LEFT_OUT]
+    left_out = [f"--exclude={path}" for path in (*(f"./usr/share/{name}/*" for name in _LEFT_OUT), *without)]
     options = ["--no-same-owner", "--keep-directory-symlink", *left_out]
     for file in files:
         contents = ["dpkg-deb", "--fsys-tarfile", str(file)]

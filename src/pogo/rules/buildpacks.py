@@ -17,7 +17,7 @@ BUNDLED = "bundled:"
 DETECTION_ORDER = ("ruby", "nodejs", "clojure", "python", "java", "gradle", "scala", "php", "go", "static")
 """Heroku's order for an app without a list of buildpacks; static sites come last."""
 
-FIRST_PARTY = ("go", "nodejs", "php", "python", "ruby", "static")
+FIRST_PARTY = ("go", "java", "nodejs", "php", "python", "ruby", "static")
 """Packs that are part of the platform, by the name of their directory."""
 
 _BUNDLED = {

@@ -44,6 +44,7 @@ def test_a_recipe_answers_over_tls_that_the_client_verifies(tmp_path: Path) -> N
         assert (entry.by, entry.host, entry.received, entry.status) == ("mirror", "files.example", 1_000_000, 200)
         status, _, said = await rig.curl(f"{URL}/one", "--cacert", "/etc/ssl/certs/ca-certificates.crt")
         assert status == 60, said  # nobody but builds trusts the authority
+        assert "may not trust" in (await rig.entry(lambda one: one.by == "refused")).reason
 
     with_files(tmp_path, scenario)
 

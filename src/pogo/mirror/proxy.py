@@ -80,7 +80,12 @@ class Proxy:
     ) -> None:
         if self.answering and self.authority and port == 443 and self.answering.answers_for(host):
             writer.write(TUNNEL)
-            await writer.start_tls(self.authority.context(host), ssl_handshake_timeout=HEAD_SECONDS)
+            try:
+                await writer.start_tls(self.authority.context(host), ssl_handshake_timeout=HEAD_SECONDS)
+            except OSError as error:
+                reason = f"The build broke off TLS; its program may not trust the mirror's authority ({error})."
+                self.egress.refuse(visitor, "CONNECT", host, port, reason)
+                return
             await self.answering.converse(visitor, host, reader, writer)
             return
         self.reach.check_name(host, port)

@@ -66,7 +66,7 @@ class Repository:
         (self.place / "Packages").write_text("\n".join(self.entries))
 
     def install(self, *packages: str, without: tuple[str, ...] = ()) -> list[str]:
-        return debs.install(packages, self.root, self.cache, ENV, without)
+        return debs.install(packages, self.root, self.cache, ENV, without=without)
 
     @property
     def programs(self) -> list[str]:

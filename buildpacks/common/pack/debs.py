@@ -71,13 +71,19 @@ class Kept:
 
 
 def install(
-    packages: Sequence[str], root: Path, cache: Path, env: Mapping[str, str], *, updated: bool = False
+    packages: Sequence[str],
+    root: Path,
+    cache: Path,
+    env: Mapping[str, str],
+    *,
+    updated: bool = False,
+    without: Sequence[str] = (),
 ) -> list[str]:
     """Unpack Debian packages, with what they depend on beyond the stack, into `root`, which is made anew.
 
     cache: a directory of the caller's below CACHE_DIR. updated: `known` has fetched the index there just now.
-    Returns `name version` of each package there, sorted.
-    Raises BuildFailed: a package that does not exist, a mirror out of reach, a full disk.
+    without: paths to leave out, as patterns of tar that begin with `./`. Returns `name version` of each
+    package there, sorted. Raises BuildFailed: a package that does not exist, a mirror out of reach, a full disk.
     """
     kept = Kept.load(cache, _key(packages, env, without))
     if 0 <= time.time() - kept.checked < INDEX_SECONDS and _restore(cache, root):

@@ -37,7 +37,7 @@ def install(build_dir: Path, version: int, compiler: bool, cache: Path, env: Map
         HOME.symlink_to(real)
     topic(f"Installing OpenJDK {version}")
     package = f"openjdk-{version}-{'jdk' if compiler else 'jre'}-headless"
-    installed = debs.install([package], real / "root", cache / "debs", env, _NEVER)
+    installed = debs.install([package], real / "root", cache / "debs", env, without=_NEVER)
     homes = sorted((real / "root/usr/lib/jvm").glob(f"java-{version}-openjdk-*/bin/java"))
     if not homes:
         raise BuildFailed(f"{package} of this stack holds no Java {version}: {', '.join(installed)}")

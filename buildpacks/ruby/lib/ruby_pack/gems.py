@@ -77,9 +77,7 @@ def _unreachable(app: App) -> str:
     """Why a gem index, or the mirror that bundler uses in its place, does not answer; empty if all do."""
     if not app.lock.remotes:
         return ""
-    mirrors = "ARGV.each { |uri| puts Bundler.settings.mirror_for(uri) }"
-    done = app.ask("-rbundler", "-e", mirrors, *app.lock.remotes)
-    for address in done.stdout.split() or app.lock.remotes:
+    for address in _indexes(app):
         curl = ["curl", "-sSI", "--connect-timeout", "5", "--max-time", "20", "-o", "/dev/null", "-w", "%{http_code}"]
         asked = subprocess.run([*curl, address], env=app.env, capture_output=True, text=True, check=False)
         shown = re.sub(r"//[^/@]+@", "//", address)
@@ -88,6 +86,12 @@ def _unreachable(app: App) -> str:
         if asked.stdout in ("502", "503", "504"):
             return f"The gem index {shown} cannot be reached: it answers with status {asked.stdout}."
     return ""
+
+
+def _indexes(app: App) -> list[str]:
+    """Addresses of the gem indexes of the lock, or of their mirrors as bundler is told of them."""
+    mirrors = "ARGV.each { |uri| puts Bundler.settings.mirror_for(uri) }"
+    return app.ask("-rbundler", "-e", mirrors, *app.lock.remotes).stdout.split() or list(app.lock.remotes)
 
 
 def _bundler(app: App, *, local: bool) -> str:
@@ -100,6 +104,7 @@ def _bundler(app: App, *, local: bool) -> str:
         return wanted
     topic(f"Installing bundler {wanted}")
     options = ["--version", wanted, "--no-document", "--env-shebang", "--install-dir", str(app.gem_home)]
+    options += [f"--{name}" for name in ("clear-sources", *(f"source={index}" for index in _indexes(app)))]
     env = {name: value for name, value in app.env.items() if name != "BUNDLER_VERSION"}
     if run([app.program, "-S", "gem", "install", "bundler", *options], app.build_dir, env):
         warning(f"Bundler {wanted}, which wrote Gemfile.lock, cannot be installed; {own} is used.")

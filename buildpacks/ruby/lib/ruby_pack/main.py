@@ -47,13 +47,14 @@ def _compile(build_dir: Path, cache: Path, env_dir: Path) -> None:
     tasks = rails.run_tasks(app)
     hook("post_compile", build_dir, app.env)
     (build_dir / "tmp/pids").mkdir(parents=True, exist_ok=True)
-    processes.warnings(app)
+    types = processes.types(app, tasks)
+    processes.warnings(app, types)
     processes.describe(app, defaults, PACK)
     kept = (
         {} if "SECRET_KEY_BASE" in given or not used["railties"] else {"SECRET_KEY_BASE": defaults["SECRET_KEY_BASE"]}
     )
     addons = ["heroku-postgresql"] if lock.has("pg") and "DATABASE_URL" not in given else []
-    processes.release(PACK, processes.types(app, tasks), kept, addons)
+    processes.release(PACK, types, kept, addons)
 
 
 def _prepare(app: App) -> None:

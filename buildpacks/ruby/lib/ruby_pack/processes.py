@@ -95,10 +95,13 @@ def release(pack: Path, default_types: Mapping[str, str], config_vars: Mapping[s
     (pack / "release.yml").write_text(json.dumps({name: value for name, value in told.items() if value}) + "\n")
 
 
-def warnings(app: App) -> None:
+def warnings(app: App, default_types: Mapping[str, str]) -> None:
     """What Heroku warns of because it goes wrong later."""
     if not (app.build_dir / "Procfile").is_file():
-        warning("There is no Procfile, so the default web server is used. Name your own: web: bundle exec puma")
+        if "web" in default_types:
+            warning(f"There is no Procfile, so the default web server is used: web: {default_types['web']}")
+        else:
+            warning("There is no Procfile, and no web server that this buildpack knows: nothing will run.")
     if app.installed("sqlite3"):
         warning("The app uses sqlite3. A dyno's disk is its own and empty again after every restart and deploy:")
         warning("data that has to last belongs into a database service, reached by DATABASE_URL.")

@@ -72,7 +72,7 @@ def test_django_migrates_before_it_serves(platform: Installation) -> None:
         platform.push(work),
         "Python app detected",
         "collectstatic",
-        "Procfile declares types -> release, web",
+        "Procfile declares types -> release, web, worker",
         "Release command declared",
         "Released v2",
         "Running release command...",
@@ -84,6 +84,16 @@ def test_django_migrates_before_it_serves(platform: Installation) -> None:
     assert re.search(r"\d+ visits counted by dyno web\.1", page.body)
     style = re.search(r'href="(/static/site\.[0-9a-f]+\.css)"', page.body)
     assert style and platform.get("django", style[1]).status == 200
+    admin = platform.get("django", "/admin/")
+    assert admin.status == 302 and admin.headers["location"].endswith("/admin/login/?next=/admin/")
+    login = platform.get("django", "/admin/login/")
+    assert "Django administration" in login.body
+    style = re.search(r'href="(/static/admin/css/base\.[0-9a-f]+\.css)"', login.body)
+    assert style and "--primary" in platform.get("django", style[1]).body
+    platform.pogo("ps:scale", "worker=1", cwd=work)
+    eventually(lambda: "app[worker.1]: worker started" in platform.pogo("logs", "-d", "worker.1", cwd=work))
+    platform.pogo("ps:scale", "worker=0", cwd=work)
+    eventually(lambda: "app[worker.1]: worker stopping" in platform.pogo("logs", "-d", "worker.1", cwd=work))
     assert "Applying visits.0001_initial... OK" in platform.pogo("releases:output", "v2", cwd=work)
 
     (work / "visits" / "migrations" / "0002_broken.py").write_text("raise RuntimeError('this migration is broken')\n")

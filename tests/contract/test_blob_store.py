@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pogo.errors import NotFound, StorageFull
+from pogo.errors import NotFound, StorageFull, Unavailable
 from pogo.store import BlobStore
 from pogo.store.files import FileStore
 from pogo.store.memory import MemoryStore
@@ -112,6 +112,13 @@ def test_keys_are_checked(store: BlobStore, key: str) -> None:
             call(key)
     with pytest.raises(ValueError, match="is not an object key"):
         store.put(key, [b"."])
+
+
+def test_a_store_that_cannot_be_written_is_unavailable(tmp_path: Path) -> None:
+    store = FileStore(tmp_path)
+    (tmp_path / "caches").write_text("in the way")
+    with pytest.raises(Unavailable, match="cannot be written"):
+        store.put("caches/a", [b"x"])
 
 
 def test_a_source_that_breaks_leaves_the_old_object(store: BlobStore) -> None:

@@ -3,156 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
+import loops_world
 import pytest
+from loops_world import World
 
-from pogo.containers.memory import MemoryContainers, Process
 from pogo.errors import ContainerError
-from pogo.logs.files import FileLogs
-from pogo.logs.transcripts import Transcripts
-from pogo.loops.builds import Builds
-from pogo.loops.cleanup import Cleanup
-from pogo.loops.dynos import Dynos
-from pogo.loops.releases import Releases
-from pogo.loops.routes import RouterLoop
-from pogo.loops.turns import keep_turning
 from pogo.model import App, User
 from pogo.router.memory import MemoryRouter
-from pogo.services import apps, builds, dynos, formation, people, releases
-from pogo.services.database import Database
-from pogo.services.platform import Platform
-from pogo.settings import Settings
-from pogo.store.files import FileStore
-
-
-class World:
-    """A platform whose processes are scripted; a daemon on it can be killed and started again."""
-
-    def __init__(self, db: Database, directory: Path) -> None:
-        self.builder_status = 0
-        self.release_status = 0
-        self.hold = asyncio.Event()
-        self.hold.set()
-        self.silent_web = False
-        self.tasks: list[asyncio.Task[None]] = []
-        settings = Settings(state_dir=directory, boot_timeout=1, stop_grace=0.5)
-        settings.tmp_dir.mkdir()
-        self.platform = Platform(
-            settings=settings,
-            db=db,
-            store=FileStore(directory / "store"),
-            logs=FileLogs(directory / "logs", 1000),
-            transcripts=Transcripts(directory / "transcripts"),
-            containers=MemoryContainers(self.behave),
-            router=MemoryRouter(),
-            node="here",
-        )
-        self.containers.addresses += ["127.0.0.1"] * 1000
-        self.user = people.create_user(db, "ann@example.com")
-        self.app = apps.create_app(db, self.user, "shop", "pogo-13", 10)
-
-    @property
-    def containers(self) -> MemoryContainers:
-        assert isinstance(self.platform.containers, MemoryContainers)
-        return self.platform.containers
-
-    async def behave(self, process: Process) -> int:
-        labels = process.spec.labels
-        if labels["kind"] == "build":
-            return await self.build(process)
-        process.emit(f"hello from {labels['dyno']}\n".encode())
-        if "release" in labels:
-            return self.release_status
-        if "PORT" in process.spec.env and labels["dyno"].startswith("web") and not self.silent_web:
-            server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", int(process.spec.env["PORT"]))
-            try:
-                await process.terminated.wait()
-            finally:
-                server.close()
-        else:
-            await process.terminated.wait()
-        return 143
-
-    async def build(self, process: Process) -> int:
-        step = process.spec.command[-1]
-        process.emit(f"-----> {step}\n".encode())
-        await self.hold.wait()
-        if step == "pack":
-            types = {"web": "run web", "worker": "run worker"}
-            if self.release_status >= 0 and "release" in process.spec.labels["app"]:
-                types["release"] = "migrate"
-            result = {"checksum": "c" * 64, "size": 3, "process_types": types, "detected": "Python", "buildpacks": []}
-            process.outputs |= {
-                "slug.squashfs": b"SQS",
-                "cache.tar.zst": b"ZST",
-                "result.json": json.dumps(result).encode(),
-            }
-        return self.builder_status
-
-    def start(self) -> Dynos:
-        """A new daemon: nothing in memory."""
-        platform = self.platform
-        builds.drop_claims(platform.db, "here")
-        dynos_loop = Dynos(platform)
-        works: list[Coroutine[Any, Any, None]] = [
-            keep_turning(platform, "dynos", "here:1", dynos_loop.turn, 0.05),
-            keep_turning(platform, "releases", "here:1", Releases(platform).turn, 0.05),
-            keep_turning(platform, "router", "here:1", RouterLoop(platform).turn, 0.05),
-            keep_turning(platform, "cleanup", "here:1", Cleanup(platform).turn, 0.05),
-            Builds(platform).run(),
-        ]
-        self.tasks = [asyncio.create_task(work) for work in works]
-        return dynos_loop
-
-    async def kill(self) -> None:
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
-
-    def push(self, commit: str = "a" * 40) -> str:
-        self.platform.store.put("sources/x.tar", [b"tar"])
-        build = builds.start_build(self.platform.db, self.app, self.user, "sources/x.tar", commit)
-        self.platform.hints.wake("builds")
-        return build.id
-
-    async def until(self, condition: Callable[[], bool], seconds: float = 8) -> None:
-        async with asyncio.timeout(seconds):
-            while not condition():
-                await asyncio.sleep(0.02)
-
-    def states(self) -> dict[str, str]:
-        return {dyno.name: dyno.state for dyno in dynos.list_dynos(self.platform.db, self.app)}
-
-    def log(self) -> list[str]:
-        recent = self.platform.logs.recent(self.app.id, 1000)
-        return [f"{line.source}[{line.dyno}]: {line.text}" for _, line in recent]
-
-    def transcript(self, id: str) -> str:
-        assert isinstance(self.platform.transcripts, Transcripts)
-        return self.platform.transcripts.read(id).decode()
-
-
-@pytest.fixture
-async def world(db: Database, tmp_path: Path) -> AsyncIterator[World]:
-    made = World(db, tmp_path)
-    made.platform.hints.bind(asyncio.get_running_loop())
-    yield made
-    await made.kill()
-    for id in list(made.containers.processes):
-        await made.containers.remove(id)
-
-
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
+from pogo.services import apps, builds, dynos, formation, releases
 
 pytestmark = pytest.mark.anyio
+world = loops_world.world
+anyio_backend = loops_world.anyio_backend
 
 
 async def test_a_push_is_built_released_booted_and_routed(world: World) -> None:
@@ -171,7 +36,7 @@ async def test_a_push_is_built_released_booted_and_routed(world: World) -> None:
     assert "app[web.1]: hello from web.1" in world.log()
     assert "heroku[web.1]: State changed from starting to up" in world.log()
     await world.until(lambda: len(world.containers.processes) == 1)
-    assert not list(world.platform.store.list("sources/"))
+    await world.until(lambda: not list(world.platform.store.list("sources/")))
 
 
 async def test_a_killed_daemon_is_replaced_without_anyone_noticing(world: World) -> None:
@@ -213,7 +78,7 @@ async def test_a_failed_build_changes_nothing(world: World) -> None:
     await world.until(lambda: len(world.containers.processes) == 1)
     assert world.states() == {"web.1": "up"}
     assert len(releases.list_releases(db, world.app)) == 2
-    assert not list(world.platform.store.list("sources/"))
+    await world.until(lambda: not list(world.platform.store.list("sources/")))
 
 
 @pytest.mark.parametrize(("status", "words"), [(3, "fault of the platform"), (137, "needs more than the 4096 MB")])

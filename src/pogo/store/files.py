@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pogo.disk import full_disk_is_an_error, sync_directory
-from pogo.errors import NotFound
+from pogo.errors import NotFound, Unavailable
 
 CHUNK = 1 << 20
 STALE_AFTER = 3600.0
@@ -49,7 +49,7 @@ class FileStore:
 
     def put(self, key: str, chunks: Iterable[bytes]) -> int:
         path = self._path(key)
-        with full_disk_is_an_error():
+        with _broken_is_unavailable(), full_disk_is_an_error():
             if not path.parent.is_dir():
                 path.parent.mkdir(mode=0o700, exist_ok=True)
                 sync_directory(self.root)
@@ -111,6 +111,16 @@ class FileStore:
 
     def _path(self, key: str) -> Path:
         return self.root / check_key(key)
+
+
+@contextmanager
+def _broken_is_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except ConnectionError:
+        raise  # of whoever sends the bytes
+    except OSError as error:
+        raise Unavailable(f"The object store cannot be written ({error.strerror}). Try again in a moment.") from error
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pogo.mirror import egress
-from pogo.mirror.egress import EgressLog, entries, shown
+from pogo.mirror.egress import EgressLog, entries, not_had, shown
 from pogo.rules.build_passes import Visitor
 
 BUILD = Visitor("my-app", "b1")
@@ -35,6 +35,17 @@ def test_what_was_open_at_a_kill_is_there(tmp_path: Path) -> None:
     assert (second.host, second.seconds) == ("pypi.org", None)
     assert shown(second).endswith("unfinished")
     assert shown(first).endswith('reason="it is private"')
+
+
+def test_the_owner_of_a_build_is_told_what_it_could_not_fetch(tmp_path: Path) -> None:
+    assert not_had(tmp_path, "b1") == []
+    log = EgressLog(tmp_path)
+    for _ in range(3):
+        log.refuse(BUILD, "CONNECT", "10.0.0.1", 443, "it is private")
+    log.refuse(Visitor("other", "b2"), "CONNECT", "10.0.0.2", 443, "it is private")
+    log.fail(log.begin(BUILD, "GET", "nodejs.org", 443, "/dist/x", by="passed"), 502, "no such name")
+    log.end(log.begin(BUILD, "CONNECT", "pypi.org", 443, by="passed"))
+    assert not_had(tmp_path, "b1") == ["10.0.0.1: it is private", "nodejs.org/dist/x: no such name"]
 
 
 def test_damaged_lines_are_passed_over(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import structlog
 from pogo.containers import ContainerSpec, Exit, Limits, Observed
 from pogo.errors import ContainerError, NotFound, StorageFull, Unavailable
 from pogo.loops.turns import insist
+from pogo.mirror.egress import not_had
 from pogo.model import Build
 from pogo.rules import build_ends, build_inputs, sizes
 from pogo.rules.build_ends import Allowed
@@ -120,6 +121,8 @@ class Steps:
         if end.status == -1:
             raise MachineLost
         if end.status != 0:
+            if found := await asyncio.to_thread(not_had, self.platform.settings.mirror_dir, self.build.id):
+                self.say("What the mirror could not fetch for this build:", *found)
             why = build_ends.failure(end.status, end.oom, end.exceeded, allowed(self.platform.settings))
             raise BuildFailed(why or "the reason is in the build's output", said=not why)
 

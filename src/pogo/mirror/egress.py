@@ -24,6 +24,8 @@ FILE_BYTES = 16 << 20
 FILES = 8
 NAME = "egress.log"
 REFUSED = 403
+LATEST_BYTES = 1 << 20
+MOST_TOLD = 8
 
 
 @dataclass
@@ -133,6 +135,19 @@ def entries(directory: Path) -> Iterator[Entry]:
                     begun.pop(entry.id, None)
                     yield entry
     yield from begun.values()
+
+
+def not_had(directory: Path, build: str) -> list[str]:
+    """What this build could not fetch, and why, once each, in words for its owner. Looks at the latest lines only."""
+    try:
+        with (directory / NAME).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - LATEST_BYTES))
+            lines = file.read().splitlines()
+    except FileNotFoundError:
+        return []
+    found = [entry for entry in map(parse, lines) if entry and entry.build == build and entry.reason]
+    texts = dict.fromkeys(f"{entry.host}{entry.path}: {entry.reason}" for entry in found)
+    return [*texts][:MOST_TOLD]
 
 
 def parse(line: bytes) -> Entry | None:

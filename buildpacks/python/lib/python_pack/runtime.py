@@ -28,6 +28,7 @@ from python_pack.version import Wanted, candidates
 ADDRESS = "https://heroku-buildpack-python.s3.us-east-1.amazonaws.com"
 FIRST_ASKED = {"3.8": 20, "3.9": 25, "3.10": 21, "3.11": 16, "3.12": 14, "3.13": 15, "3.14": 7}
 """Where the search for the newest patch release of a line begins; other lines begin at 0."""
+LAST_ASKED = 99
 _DAY = 86_400
 _TIMEOUT = 20
 
@@ -114,7 +115,7 @@ def newest_patch(first: int, exists: Callable[[int], bool]) -> int | None:
     """The last patch release of a line: upwards from `first` (gaps of one are stepped over), else downwards."""
     found = None
     number = first
-    while True:
+    while number < LAST_ASKED:
         if exists(number):
             found = number
         elif exists(number + 1):

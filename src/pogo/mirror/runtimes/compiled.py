@@ -112,7 +112,11 @@ class Python(_Compiled):
     _path = re.compile(r"/python-(\d+\.\d+\.\d+)-ubuntu-(\d\d)\.04-(\w+)\.tar\.zst")
 
     async def answer(self, request: Request) -> Served | None:
+        """Our own pack asks by HEAD which versions exist: those are told as they are, without a stand-in."""
         match = self._path.fullmatch(request.path)
+        if match and request.method == "HEAD":
+            known = await self._archives(match[1])
+            return Served(status=200 if match[1] in [archive.text for archive in known] else 404)
         return await self._serve(match[1], f"heroku-{match[2]}", match[3]) if match else None
 
 

@@ -122,7 +122,9 @@ class Steps:
             raise MachineLost
         if end.status != 0:
             if found := await asyncio.to_thread(not_had, self.platform.settings.mirror_dir, self.build.id):
-                self.say("What the mirror could not fetch for this build:", *found)
+                # The last line names the push, as the last words of every failed build do.
+                last = "Push again when these can be had; the operator sees more by: pogo mirror:log"
+                self.say("What the mirror could not fetch for this build:", *found, last)
             why = build_ends.failure(end.status, end.oom, end.exceeded, allowed(self.platform.settings))
             raise BuildFailed(why or "the reason is in the build's output", said=not why)
 

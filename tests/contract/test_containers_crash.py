@@ -93,7 +93,7 @@ def test_container_of_a_killed_monitor_is_ended_and_reported_as_lost(agent: Agen
         await rig.said(now, b"said")
         os.kill(monitor_of(agent, now), signal.SIGKILL)
         assert (await rig.end(now)).status == -1
-        assert not cgroups.processes(records.group(agent.installation, now))
+        assert not cgroups.processes(records.group(agent.installation, now, background=False))
         assert await rig.output(now) == b"said\n"
 
         agent.kill(signal.SIGKILL)

@@ -138,3 +138,29 @@ def test_a_push_that_is_cut_does_not_break_its_build(platform: Installation, app
     eventually(lambda: f"Deploy {commit}" in platform.pogo("releases", cwd=app), 30)
     again = platform.call("git", "push", "pogo", "main:master", cwd=app)
     assert again.returncode == 0
+
+
+def test_a_push_whose_build_is_cancelled_is_refused(platform: Installation, app: Path) -> None:
+    change(platform, app, {"note": "cancelled"}, push=False)
+    push = subprocess.Popen(
+        ["git", "push", "pogo", "main:master"],
+        cwd=app,
+        env=platform.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert push.stdout is not None
+    said = ""
+    while "pre_compile 1" not in said:
+        said += push.stdout.readline()
+    hint = next(line for line in said.splitlines() if "Ctrl-C leaves it running" in line)
+    command = hint.partition("pogo builds:cancel ")[2].split()
+    assert "done" in platform.call("pogo", "builds:cancel", *command, cwd=app).stdout
+    rest, _ = push.communicate(timeout=30)
+    assert push.returncode != 0
+    assert "The build was cancelled by " in rest and "Push rejected" in rest
+    listed = platform.pogo("builds", "-n", "1", cwd=app)
+    assert "cancelled" in listed
+    output = platform.pogo("builds:output", command[0], cwd=app)
+    assert "pre_compile 1" in output and "cancelled by" in output

@@ -215,13 +215,16 @@ def leftovers(platform: Installation) -> list[str]:
     apps = answered(platform, "/apps")
     dynos = [dyno for app in apps for dyno in answered(platform, f"/apps/{app['name']}/dynos?extended=true")]
     wanted = {dyno["extended"]["instance"] for dyno in dynos}
+    background: dict[str, Path] = {}
     places = {"record": state / "run/c", "scratch": state / "scratch"}
     for hierarchy in [path for path in Path("/sys/fs/cgroup").iterdir() if (path / "cgroup.procs").exists()]:
         places[f"cgroup {hierarchy.name}"] = hierarchy / f"pogo-{tag}" / "c"
+        background[f"background {hierarchy.name}"] = hierarchy / f"pogo-{tag}" / "c" / ".background"
         places[f"monitor cgroup {hierarchy.name}"] = hierarchy / f"pogo-{tag}" / "m"
-    found = []
+    found = [f"{kind} {one}" for kind, place in background.items() for one in place.glob("*/")]
     for kind, place in places.items():
         there = {entry.name for entry in place.iterdir() if entry.is_dir()} if place.exists() else set()
+        there.discard(".background")  # the class of builds stays; its members are looked at above
         found += [f"{kind} {name}" for name in there - wanted]
         found += [f"no {kind} {name}" for name in wanted - there]
     links = [name for name in os.listdir("/sys/class/net") if name.startswith(f"pg{tag}")]

@@ -24,6 +24,7 @@ PERIOD = 2.0
 HEARTBEAT = builds.CLAIM.total_seconds() / 4
 PAUSES = (2.0, 10.0, 30.0, 60.0)  # seconds, after the first fault of the platform, the second …
 CLEAR_AGAIN = 30.0
+CLEARED_AT_ONCE = 8
 WHAT: dict[type[Exception], str] = {MachineLost: "its machine went down"}
 
 
@@ -58,7 +59,7 @@ class Builds:
 
     async def _turn(self) -> None:
         platform, places = self.platform, self.platform.settings.build_concurrency
-        for ended in await platform.call(builds.ended_builds):
+        for ended in (await platform.call(builds.ended_builds))[:CLEARED_AT_ONCE]:
             if ended.id not in self._clearing and ended.id not in self._at_work:
                 self._keep(self._clearing, ended.id, self._clear(ended))
         while len(self._at_work) < places:

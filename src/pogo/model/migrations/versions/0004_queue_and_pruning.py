@@ -19,6 +19,8 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("steps", sa.JSON(), server_default="{}", nullable=False))
         batch_op.add_column(sa.Column("cleared_at", pogo.model.base.UtcDateTime(timezone=True), nullable=True))
 
+    op.execute("UPDATE builds SET cleared_at = updated_at WHERE status != 'pending'")
+
     with op.batch_alter_table("slugs", schema=None) as batch_op:
         batch_op.add_column(sa.Column("pruned_at", pogo.model.base.UtcDateTime(timezone=True), nullable=True))
 

@@ -42,7 +42,7 @@ from pogo.loops.routes import PERIOD as ROUTES_PERIOD
 from pogo.loops.routes import RouterLoop
 from pogo.loops.setups import PERIOD as SETUPS_PERIOD
 from pogo.loops.setups import Setups
-from pogo.loops.turns import keep_turning
+from pogo.loops.turns import Leases, keep_turning
 from pogo.loops.usage import UsageLoop
 from pogo.router.config import Files
 from pogo.router.haproxy import HaproxyRouter
@@ -161,16 +161,16 @@ async def _after(first: asyncio.Task[None], work: Coroutine[Any, Any, None]) -> 
 
 
 def _loops(platform: Platform, routes: RouterLoop) -> list[Coroutine[Any, Any, None]]:
-    token = f"{platform.node}:{secrets.token_hex(8)}"
+    held = Leases(platform, token=f"{platform.node}:{secrets.token_hex(8)}")
     dynos_loop = Dynos(platform)
     return [
-        keep_turning(platform, "dynos", token, dynos_loop.turn, DYNOS_PERIOD),
-        keep_turning(platform, "releases", token, Releases(platform).turn, RELEASES_PERIOD),
-        keep_turning(platform, "setups", token, Setups(platform).turn, SETUPS_PERIOD),
-        keep_turning(platform, "router", token, routes.turn, ROUTES_PERIOD),
-        keep_turning(platform, "usage", token, UsageLoop(platform).turn, usage.PERIOD),
-        keep_turning(platform, "drains", token, Drains(platform).turn, DRAINS_PERIOD),
-        keep_turning(platform, "cleanup", token, Cleanup(platform).turn, CLEANUP_PERIOD),
+        keep_turning(held, "dynos", dynos_loop.turn, DYNOS_PERIOD),
+        keep_turning(held, "releases", Releases(platform).turn, RELEASES_PERIOD),
+        keep_turning(held, "setups", Setups(platform).turn, SETUPS_PERIOD),
+        keep_turning(held, "router", routes.turn, ROUTES_PERIOD),
+        keep_turning(held, "usage", UsageLoop(platform).turn, usage.PERIOD),
+        keep_turning(held, "drains", Drains(platform).turn, DRAINS_PERIOD),
+        keep_turning(held, "cleanup", Cleanup(platform).turn, CLEANUP_PERIOD),
         Builds(platform).run(),
         dynos_loop.watch(),
     ]

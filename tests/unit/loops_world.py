@@ -22,7 +22,7 @@ from pogo.loops.cleanup import Cleanup
 from pogo.loops.dynos import Dynos
 from pogo.loops.releases import Releases
 from pogo.loops.routes import RouterLoop
-from pogo.loops.turns import keep_turning
+from pogo.loops.turns import Leases, keep_turning
 from pogo.router.memory import MemoryRouter
 from pogo.services import apps, builds, dynos, people
 from pogo.services.database import Database
@@ -101,11 +101,12 @@ class World:
         builds.drop_claims(platform.db, "here")
         dynos_loop = Dynos(platform)
         self.builds = Builds(platform)
+        held = Leases(platform, "here:1")
         works: list[Coroutine[Any, Any, None]] = [
-            keep_turning(platform, "dynos", "here:1", dynos_loop.turn, 0.05),
-            keep_turning(platform, "releases", "here:1", Releases(platform).turn, 0.05),
-            keep_turning(platform, "router", "here:1", RouterLoop(platform).turn, 0.05),
-            keep_turning(platform, "cleanup", "here:1", Cleanup(platform).turn, 0.05),
+            keep_turning(held, "dynos", dynos_loop.turn, 0.05),
+            keep_turning(held, "releases", Releases(platform).turn, 0.05),
+            keep_turning(held, "router", RouterLoop(platform).turn, 0.05),
+            keep_turning(held, "cleanup", Cleanup(platform).turn, 0.05),
             self.builds.run(),
         ]
         self.tasks = [asyncio.create_task(work) for work in works]

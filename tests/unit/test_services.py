@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
+from sqlalchemy import func, select
 
 from pogo.errors import Forbidden, InvalidParams, NotFound, Unauthorized
 from pogo.model import App, User
@@ -209,11 +210,11 @@ def test_log_sessions(db: Database, app: App) -> None:
 
 
 def test_leases(db: Database) -> None:
-    assert leases.hold(db, "dynos", "a:1")
-    assert leases.hold(db, "dynos", "a:1")
-    assert not leases.hold(db, "dynos", "b:1")
+    assert leases.hold(db, {"dynos"}, "a:1") == {"dynos"}
+    assert leases.hold(db, {"dynos", "router"}, "a:1") == {"dynos", "router"}
+    assert leases.hold(db, {"dynos", "builds"}, "b:1") == {"builds"}
     leases.let_go_of_node(db, "a")
-    assert leases.hold(db, "dynos", "b:1")
+    assert leases.hold(db, {"dynos", "builds"}, "b:1") == {"dynos", "builds"}
 
 
 def test_concurrent_changes_are_all_kept(db: Database, user: User, app: App) -> None:
@@ -229,3 +230,23 @@ def test_concurrent_changes_are_all_kept(db: Database, user: User, app: App) -> 
     history = releases.list_releases(db, app)
     assert [release.version for release in history] == list(range(1, 42))
     assert len(history[-1].config) == 40
+
+
+def test_an_answer_is_remembered_until_somebody_writes(db: Database) -> None:
+    asked = []
+
+    def question(db: Database) -> int:
+        asked.append(1)
+        with db.read() as session:
+            return session.scalar(select(func.count()).select_from(User)) or 0
+
+    assert [db.remembered(question) for _ in range(3)] == [0, 0, 0]
+    assert len(asked) == 1
+    people.create_user(db, "ann@example.com")
+    assert [db.remembered(question) for _ in range(3)] == [1, 1, 1]
+    assert len(asked) == 2
+    other = Database(db.url)  # of another process
+    people.create_user(other, "bob@example.com")
+    other.close()
+    assert db.remembered(question) == 2
+    assert len(asked) == 3

@@ -18,24 +18,43 @@ PAUSE = 1.0  # seconds after a turn that failed
 RENEW = 5.0  # seconds; a third of a lease
 
 
-async def keep_turning(
-    platform: Platform, name: str, token: str, turn: Callable[[], Awaitable[bool]], period: float
-) -> None:
+class Leases:
+    """Those of this daemon's loops. They are renewed together: what writes to the database wakes all who look at it.
+
+    token: of this daemon.
+    """
+
+    def __init__(self, platform: Platform, token: str) -> None:
+        self.platform = platform
+        self._token = token
+        self._names: set[str] = set()
+        self._held: set[str] = set()
+        self._until = 0.0
+        self._lock = asyncio.Lock()
+
+    async def hold(self, name: str) -> bool:
+        """Whether the loop of this name may turn now."""
+        async with self._lock:
+            clock = asyncio.get_running_loop().time
+            if name not in self._names or clock() >= self._until:
+                self._names.add(name)
+                self._held = set()
+                until = clock() + RENEW
+                self._held = await self.platform.call(leases.hold, self._names, self._token)
+                self._until = until
+            return name in self._held
+
+
+async def keep_turning(held: Leases, name: str, turn: Callable[[], Awaitable[bool]], period: float) -> None:
     """Call `turn` for ever, while this daemon holds the lease `name`.
 
     A turn that returns True has changed something and is followed by the next one at once. One that
     fails is logged (the part that did not answer is named in the error) and tried again.
     """
-    holds_until = 0.0
-    clock = asyncio.get_running_loop().time
     while True:
         again = False
         try:
-            if clock() >= holds_until:
-                held = await platform.call(leases.hold, name, token)
-                holds_until = clock() + RENEW if held else 0.0
-            if holds_until:
-                again = await turn()
+            again = await held.hold(name) and await turn()
         except PogoError as error:
             log.warning("turn failed", loop=name, error=str(error))
             await asyncio.sleep(PAUSE)
@@ -43,7 +62,7 @@ async def keep_turning(
             log.exception("turn failed", loop=name)
             await asyncio.sleep(PAUSE)
         if not again:
-            await platform.hints.wait(name, period)
+            await held.platform.hints.wait(name, period)
 
 
 async def insist(action: Callable[[], Awaitable[T]], patience: float = 60) -> T:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import Any, TypeVar
 
 from cryptography.fernet import Fernet, MultiFernet
-from sqlalchemy import create_engine, event
+from sqlalchemy import PoolProxiedConnection, create_engine, event
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from pogo.errors import Conflict, StorageFull, Unavailable
 from pogo.model.base import EncryptedJson
+
+T = TypeVar("T")
 
 
 class Database:
@@ -30,6 +33,9 @@ class Database:
         if self.engine.dialect.name == "sqlite":
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+        self._answers: dict[Callable[[Database], Any], tuple[int | None, Any]] = {}
+        self._watching: PoolProxiedConnection | None = None
+        self._lock = Lock()
         self._read = sessionmaker(self.engine, expire_on_commit=False)
         self._write = sessionmaker(self.engine.execution_options(pogo_write=True), expire_on_commit=False)
 
@@ -43,7 +49,39 @@ class Database:
         with _explained(), self._write.begin() as session:
             yield session
 
+    def remembered(self, question: Callable[[Database], T]) -> T:
+        """The answer of a function that only reads; the last one again while nobody has written since.
+
+        The answer is shared: nobody may change it. On PostgreSQL the question is always asked.
+        """
+        version = self._version()
+        known = self._answers.get(question)
+        if known and version is not None and known[0] == version:
+            answer: T = known[1]
+            return answer
+        # Read after the version: what is written meanwhile only makes the next call ask again.
+        answer = question(self)
+        self._answers[question] = (version, answer)
+        return answer
+
+    def _version(self) -> int | None:
+        """A number that changes with every transaction that writes, in whatever process (SQLite's data_version)."""
+        if self.engine.dialect.name != "sqlite":
+            return None
+        with self._lock, _explained():
+            # Of a connection that never writes: SQLite does not count a connection's own changes.
+            if self._watching is None:
+                self._watching = self.engine.raw_connection()
+            cursor = self._watching.cursor()
+            try:
+                return int(cursor.execute("PRAGMA data_version").fetchone()[0])
+            finally:
+                cursor.close()
+
     def close(self) -> None:
+        if self._watching is not None:
+            self._watching.close()
+            self._watching = None
         self.engine.dispose()
 
 

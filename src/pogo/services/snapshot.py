@@ -1,4 +1,7 @@
-"""One consistent picture of what shall run, for the loops. Read with few queries, however many apps."""
+"""One consistent picture of what shall run, for the loops. Read with few queries, however many apps.
+
+The loops look at it every second, so it is read anew only after something was written.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,11 @@ class AppState:
 
 
 def read(db: Database) -> list[AppState]:
-    """Every app that is there, or not yet cleared away."""
+    """Every app that is there, or not yet cleared away; the same list again while nothing was written."""
+    return db.remembered(_read)
+
+
+def _read(db: Database) -> list[AppState]:
     with db.read() as session:
         rows = session.execute(select(App.id, App.name, App.slot, App.maintenance, App.destroyed_at)).all()
         apps = {

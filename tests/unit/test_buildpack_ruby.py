@@ -163,7 +163,7 @@ def test_another_ruby_is_fetched_kept_and_used_again(tmp_path: Path, monkeypatch
     env = {**os.environ, "STACK": "heroku-22", "BUILDPACK_VENDOR_URL": f"file://{site}"}
     asked = version.Wanted(("3.4.1",), "the Gemfile", "3.4.1", True)
     cache.mkdir()
-    with pytest.raises(BuildFailed, match=r"(?s)cannot be fetched from file://.*stack has Ruby 3.3.14") as refused:
+    with pytest.raises(BuildFailed, match=r"(?s)cannot be fetched from file://.*The stack has Ruby 3.3.14") as refused:
         runtime.choose(asked, tmp_path / "one", cache, env)
     assert 'ruby "~> 3.3.0"' in str(refused.value)
     (site / "heroku-22").mkdir(parents=True)

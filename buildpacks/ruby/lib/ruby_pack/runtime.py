@@ -124,11 +124,11 @@ def _runs(home: Path) -> bool:
 
 
 def _way_out(own: str, asked: Wanted) -> str:
-    text = f"{asked.origin or 'This buildpack'} asks for it. "
+    text = f"It is asked for by {asked.origin or 'this buildpack'}.\n"
     if own:
-        text += f'This stack has Ruby {own}: to use it, write  ruby "~> {version.series(own)}.0"  into the Gemfile,\n'
-        text += "run 'bundle update --ruby', commit Gemfile.lock and push again. "
-    return f"{text}For another version its address has to be reachable: ask the operator of this platform."
+        text += f'The stack has Ruby {own}: to use it, write  ruby "~> {version.series(own)}.0"  into the Gemfile,\n'
+        text += "run 'bundle update --ruby', commit Gemfile.lock and push again.\n"
+    return f"{text}For this version, ask the operator of this platform to make its address reachable."
 
 
 def commands(directory: Path) -> None:

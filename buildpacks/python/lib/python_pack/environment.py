@@ -26,6 +26,12 @@ from python_pack.runtime import Python
 from python_pack.version import pyproject
 
 HOME = Path("/app/.heroku/python")
+_PIP_MODULE = """\
+import os
+import sys
+
+os.execv(os.path.join(sys.prefix, "bin", "pip"), ["pip", *sys.argv[1:]])
+"""
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,12 @@ def make(layout: Layout, env: Mapping[str, str]) -> None:
     pip.unlink(missing_ok=True)
     pip.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     pip.chmod(0o755)
+    module = layout.site_packages() / "pip"
+    module.mkdir(parents=True, exist_ok=True)
+    (module / "__init__.py").write_text(
+        f'"""pip itself is elsewhere: this is for `python -m pip`, which is {pip}."""\n'
+    )
+    (module / "__main__.py").write_text(_PIP_MODULE)
 
 
 def notes(layout: Layout) -> dict[str, Any]:

@@ -20,6 +20,7 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -237,7 +238,10 @@ def cleanup(installation: Installation) -> None:
 
 
 def _kill_monitor(installation: Installation, id: str) -> None:
-    """For a monitor that does not end by itself (stopped, say). Its lock is held, so the pid is its own."""
+    """For a monitor that does not end by itself (stopped, say). Its lock was held, so the pid is its own.
+
+    It may have ended meanwhile: on a busy machine it was only slow.
+    """
     path = directory(installation, id) / "pid"
-    if path.exists():
+    with suppress(FileNotFoundError, ProcessLookupError):
         os.kill(int(path.read_text()), signal.SIGKILL)

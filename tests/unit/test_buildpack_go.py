@@ -106,6 +106,10 @@ def test_arguments_of_the_build(tmp_path: Path) -> None:
             'go: a/b@v1: Get "https://proxy.golang.org/a/b/@v/v1.mod": dial tcp: lookup proxy.golang.org: no such host',
             r"(?s)fetched from proxy\.golang\.org.*go mod vendor.*GOPROXY",
         ),
+        (
+            'b.go:3:8: a/b@v1: Get "https://127.0.0.1:9/a/b/@v/v1.zip": dial tcp 127.0.0.1:9: connect: x',
+            r"127\.0\.0\.1:",
+        ),
         ("./main.go:2:15: undefined: nope", "could not build"),
     ],
 )

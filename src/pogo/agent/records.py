@@ -20,7 +20,6 @@ import signal
 import socket
 import subprocess
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -243,5 +242,5 @@ def _kill_monitor(installation: Installation, id: str) -> None:
     It may have ended meanwhile: on a busy machine it was only slow.
     """
     path = directory(installation, id) / "pid"
-    with suppress(FileNotFoundError, ProcessLookupError):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
         os.kill(int(path.read_text()), signal.SIGKILL)

@@ -16,7 +16,8 @@ CACHE_LIMIT = 600 << 20
 """Of each of the two caches, in bytes unpacked: a larger one is begun anew in the next build."""
 
 _OUT_OF_REACH = re.compile(
-    rb"(?:https?://([\w.-]+)(?::\d+)?/\S*\"?: )?(?:dial tcp|proxyconnect tcp|net/http: (?:TLS|request)|i/o timeout|no such host)"
+    rb"(?:https?://([\w.-]+)(?::\d+)?/\S*\"?: )?"
+    rb"(?:dial tcp|proxyconnect tcp|net/http: (?:TLS|request)|i/o timeout|no such host)"
 )
 
 

@@ -126,7 +126,7 @@ def test_a_lock_that_debian_cannot_serve_is_refused_line_by_line(run: Runner) ->
         lock = lock.replace("  answer\n", "  sinatra\n").replace("  debugger-of-mine\n", "")
         built = await builder.build({"Gemfile": gemfile, "Gemfile.lock": lock}, PACK)
         assert built.status == 1
-        assert " !     The gem index http://127.0.0.1:9 cannot be reached" in built.log
+        assert " !     The gem index http://127.0.0.1:9/ cannot be reached" in built.log
         assert " !       greeting 1.0.0: Debian has no package of it\n" in built.log
         assert " !       sinatra 0.1.0: Debian has 4." in built.log
 

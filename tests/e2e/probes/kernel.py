@@ -113,7 +113,8 @@ def page_at_zero() -> str:
 def rare_sockets() -> str:
     """Sockets of families other than IP, unix, netlink: vsock (the hypervisor), alg, key, can, tipc, rds, xdp, smc."""
     families = (3, 9, 15, 21, 29, 30, 31, 38, 40, 43, 44)
-    return refusals(*(lambda family=family: socket.socket(family, kind) for family in families for kind in (2, 5)))
+    pairs = [(family, kind) for family in families for kind in (2, 5)]
+    return refusals(*(lambda pair=pair: socket.socket(*pair) for pair in pairs))
 
 
 @probe("EPERM")
@@ -169,7 +170,7 @@ def users_and_groups() -> str:
 @probe("EPERM")
 def watched_by_the_kernel_alone() -> str:
     """Take the seccomp filter or no_new_privs off again."""
-    return refusal(lambda: _filter_off())
+    return refusal(_filter_off)
 
 
 def _filter_off() -> str:

@@ -124,7 +124,7 @@ def _forge(address: str, listener: tuple[str, int]) -> None:
     freebind, transparent, pktinfo = 15, 19, 8
     for option in (freebind, transparent):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            refusal(lambda: sender.setsockopt(socket.IPPROTO_IP, option, 1))
+            refusal(lambda option=option: sender.setsockopt(socket.IPPROTO_IP, option, 1))  # type: ignore[misc]
             refusal(lambda: sender.bind((address, 0)))
             refusal(lambda: sender.sendto(b"forged", listener))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:

@@ -47,8 +47,12 @@ def refusal(attempt: Callable[[], object]) -> str:
     try:
         got = attempt()
     except OSError as error:
-        return errno.errorcode.get(error.errno or 0, type(error).__name__)
+        return name_of(error)
     return f"done: {got!r}"
+
+
+def name_of(error: OSError) -> str:
+    return errno.errorcode.get(error.errno or 0, type(error).__name__)
 
 
 def refusals(*attempts: Callable[[], object]) -> str:

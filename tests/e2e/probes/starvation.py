@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from probes.probing import child, probe, refusal
+from probes.probing import child, name_of, probe, refusal
 
 MB = 1 << 20
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -24,12 +24,8 @@ def _until_refused(attempt: Callable[[], object], most: int) -> tuple[int, str]:
         try:
             attempt()
         except (OSError, RuntimeError) as error:
-            return count, refusal(lambda: _raise(error)) if isinstance(error, OSError) else str(error)
+            return count, name_of(error) if isinstance(error, OSError) else str(error)
     return most, "never refused"
-
-
-def _raise(error: OSError) -> None:
-    raise error
 
 
 def _fork_sleeper() -> None:
@@ -127,8 +123,8 @@ def _fill(path: str, most: int) -> tuple[int, str]:
         while written < most * MB:
             try:
                 written += file.write(block)
-            except OSError:
-                return written // MB, refusal(lambda: _raise(error))
+            except OSError as error:
+                return written // MB, name_of(error)
     return most, "never refused"
 
 

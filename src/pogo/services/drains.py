@@ -35,9 +35,7 @@ def add_drain(db: Database, app: App, url: str, *, private: bool, position: str)
         if any(drain.url == url for drain in there):
             raise InvalidParams("Url has already been taken")
         if len(there) >= rules.MOST:
-            raise InvalidParams(
-                f"The app has {rules.MOST} log drains already, which is the most. Remove one."
-            )
+            raise InvalidParams(f"The app has {rules.MOST} log drains already, which is the most. Remove one.")
         drain = LogDrain(app_id=app.id, url=url, token=f"d.{uuid.uuid4()}", private=private, position=position)
         session.add(drain)
         session.flush()

@@ -65,6 +65,7 @@ def configuration(
         "lxc.mount.auto = proc:mixed",
         "lxc.mount.entry = tmpfs dev/shm tmpfs rw,nosuid,nodev,mode=1777,size=64m,create=dir 0 0",
         *(f"lxc.mount.entry = /dev/null proc/{name} none bind,optional 0 0" for name in _HIDDEN),
+        "lxc.mount.entry = none proc/pressure tmpfs ro,nosuid,nodev,noexec,size=4k,optional 0 0",
         "lxc.apparmor.profile = unconfined",
         "lxc.tty.max = 0",
         "lxc.pty.max = 64",

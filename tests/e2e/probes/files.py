@@ -63,9 +63,11 @@ def kernel_settings_are_written() -> str:
 
 @probe("EACCES")
 def kernel_switches_are_written() -> str:
-    """Write sysrq-trigger, mtrr, interrupt affinities and pressure triggers of the machine."""
-    names = ("sysrq-trigger", "mtrr", "irq/default_smp_affinity")
-    return refusals(*(lambda name=name: _write(f"/proc/{name}") for name in names if os.path.exists(f"/proc/{name}")))
+    """Write sysrq-trigger, mtrr and interrupt affinities of the machine; set an alarm for its pressure."""
+    names = ("sysrq-trigger", "mtrr", "irq/default_smp_affinity", "pressure/memory", "pressure/cpu")
+    alarm = b"some 150000 2000000"
+    there = [f"/proc/{name}" for name in names if os.path.exists(f"/proc/{name}")]
+    return refusals(*(lambda path=path: _write(path, alarm) for path in there))
 
 
 @probe("its own limits")

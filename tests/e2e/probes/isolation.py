@@ -158,7 +158,7 @@ def priority_is_raised() -> str:
 
 @probe("none")
 def unix_sockets_of_the_machine() -> str:
-    """Connect to abstract unix sockets of the machine, to the agent's and to a monitor's socket by path."""
+    """Connect to abstract unix sockets of the machine, and to those of agent, pogod and router by their paths."""
     found = [line for line in Path("/proc/net/unix").read_text().splitlines()[1:] if "@" in line]
     state = str(FACTS["state"])
     for address in (

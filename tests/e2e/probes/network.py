@@ -40,7 +40,7 @@ def ports_of_the_machine() -> str:
 
 @probe("refused")
 def loopback_of_the_machine() -> str:
-    """Reach the same ports at 127.0.0.1 and ::1, which are the dyno's own."""
+    """Reach the same ports at 127.0.0.1, which is the dyno's own."""
     ports = [int(port) for port in FACTS["ports"]]  # type: ignore[attr-defined]
     return _all([("127.0.0.1", port) for port in ports])
 
@@ -53,7 +53,7 @@ def dynos_of_other_apps() -> str:
 
 @probe("unreachable")
 def dynos_by_datagrams() -> str:
-    """Send datagrams to a dyno of another app and to the machine; ask for an echo."""
+    """Send a datagram to a dyno of another app; open a socket for pings."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
         sender.settimeout(PATIENCE)
         sender.connect((str(FACTS["neighbour"]), 9))
@@ -134,7 +134,7 @@ def _forge(address: str, listener: tuple[str, int]) -> None:
 
 @probe("EPERM")
 def links_and_routes_are_changed() -> str:
-    """rtnetlink: set eth0 down, add an address, a route, a neighbour; make a bridge."""
+    """rtnetlink: set eth0 down, add an address, a route, a neighbour."""
 
     def ask(kind: int, body: bytes) -> None:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0) as netlink:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import io
 import tarfile
@@ -148,7 +149,9 @@ def test_a_package_that_writes_elsewhere_is_refused(tmp_path: Path) -> None:
 
 
 class Bench:
-    """A workshop that notes what it was to do, and writes that as the file."""
+    """A workshop that notes what it was to do, and writes `content`."""
+
+    content = b"made"
 
     def __init__(self) -> None:
         self.seen: list[tuple[str, str, dict[str, str]]] = []
@@ -166,7 +169,7 @@ class Bench:
     ) -> str:
         assert script.startswith("#")
         self.seen.append((stack, output, dict(env or {})))
-        to.write_bytes(b"made")
+        to.write_bytes(self.content)
         return ""
 
 
@@ -187,6 +190,8 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *requests: Request) -> 
         return [SourceArchive(version_of(v), f"http://debian/{v}.tar.xz", digest) for v in LISTED.get(package, ())]
 
     def answer(request: httpx2.Request) -> httpx2.Response:
+        if request.url.host.endswith("rubygems.org"):
+            raise httpx2.ConnectError("closed network", request=request)
         gone = any(version in str(request.url) for version in GONE)
         return httpx2.Response(404) if gone else httpx2.Response(200, stream=httpx2.ByteStream(content))
 
@@ -224,6 +229,46 @@ def test_ruby_is_asked_by_head_what_there_is(tmp_path: Path, monkeypatch: pytest
     assert served[3]
     assert served[3].headers == {"X-Pogo-Version": "3.3.8"}
     assert [stack for stack, _, _ in bench.seen] == ["pogo-13"]
+
+
+METADATA = """\
+name: bundler
+required_ruby_version: !ruby/object:Gem::Requirement
+  requirements:
+  - - ">="
+    - !ruby/object:Gem::Version
+      version: 3.0.0
+"""
+
+
+def test_bundler_is_taken_from_a_ruby_that_was_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tmp_path / "made" / "ruby" / f"ruby-3.3.8-pogo-13-{debian_arch()}.tgz"
+    made.parent.mkdir(parents=True)
+    tgz(made, {"./lib/ruby/gems/3.3.0/specifications/default/bundler-2.5.22.gemspec": b""})
+    made.with_name(made.name + ".sha256").write_text(f"- {made.stat().st_size}")
+    gem = io.BytesIO()
+    with tarfile.open(fileobj=gem, mode="w") as tar:
+        member = tarfile.TarInfo("metadata.gz")
+        content = gzip.compress(METADATA.encode())
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    monkeypatch.setattr(Bench, "content", gem.getvalue())
+    served, bench = ask(
+        tmp_path,
+        monkeypatch,
+        Request("GET", "index.rubygems.org", "/info/bundler"),
+        Request("GET", "rubygems.org", "/gems/bundler-2.5.22.gem"),
+        Request("GET", "index.rubygems.org", "/info/rack"),
+    )
+    assert served[0]
+    digest = hashlib.sha256(gem.getvalue()).hexdigest()
+    assert served[0].body.decode() == f"---\n2.5.22 |checksum:{digest},ruby:>= 3.0.0\n"
+    assert served[1]
+    assert served[1].file
+    assert served[2] is None
+    assert [(stack, output) for stack, output, _ in bench.seen] == [("pogo-13", "bundler.gem")]
+    with pytest.raises(CannotMake, match=r"bundler 2\.6\.0 cannot be made.*2\.5\.22"):
+        ask(tmp_path, monkeypatch, Request("GET", "rubygems.org", "/gems/bundler-2.6.0.gem"))
 
 
 def test_go_tells_its_script_whether_the_source_is_that_of_the_version(

@@ -23,16 +23,20 @@ _RECIPES = Path(__file__).with_name("recipes")
 
 @dataclass(frozen=True)
 class Language:
-    """name: of the directory of artefacts. package: of Debian's source, with {minor}. output: what the script makes."""
+    """name: of the directory of artefacts. package: of Debian's source, with {minor}. output: what the script makes.
+
+    minors: the minor releases whose archives are looked for in the store.
+    """
 
     name: str
     package: str
     script: str
     output: str
+    minors: tuple[str, ...] = ()
 
 
 PYTHON = Language("python", "python{minor}", "python.sh", "python.tar.zst")
-RUBY = Language("ruby", "ruby{minor}", "ruby.sh", "ruby.tgz")
+RUBY = Language("ruby", "ruby{minor}", "ruby.sh", "ruby.tgz", ("2.7", "3.1", "3.2", "3.3", "3.4", "4.0"))
 
 
 class _Compiled:
@@ -72,14 +76,23 @@ class _Compiled:
             log.warning("another patch release", tool=self.tool, wanted=wanted, given=made)
         return Served(file=file, headers={"X-Pogo-Version": made})
 
+    def _key(self, archive: SourceArchive, stack: str) -> str:
+        name, suffix = self.language.name, self.language.output.removeprefix(self.language.name)
+        return f"{name}/{name}-{archive.text}-{stack}-{debian_arch()}{suffix}"
+
+    async def made(self) -> list[Path]:
+        """What is in store, for any stack."""
+        keys = [
+            self._key(archive, stack)
+            for minor in self.language.minors
+            for archive in await self._archives(f"{minor}.0")
+            for stack in self._supplies.stacks
+        ]
+        return [file for file in map(self._supplies.artefacts.find, keys) if file]
+
     async def _archive(self, candidates: list[SourceArchive], stack: str) -> Path:
         """The first that is there or can be made: a mirror of Debian may list archives that it has not."""
         language = self.language
-        suffix = language.output.removeprefix(language.name)
-
-        def key(archive: SourceArchive) -> str:
-            return f"{language.name}/{language.name}-{archive.text}-{stack}-{debian_arch()}{suffix}"
-
         reasons = []
         for archive in candidates:
 
@@ -94,7 +107,7 @@ class _Compiled:
                     )
 
             try:
-                return await self._supplies.artefacts.get(key(archive), make)
+                return await self._supplies.artefacts.get(self._key(archive, stack), make)
             except CannotMake as error:
                 reasons.append(f"{archive.text}: {error}")
         raise CannotMake(f"{language.name.title()} cannot be made. " + " ".join(reasons))

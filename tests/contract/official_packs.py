@@ -85,6 +85,20 @@ SAMPLES = {
         "/app/.heroku/python 13",
         needs=("python/python-3.13.*-pogo-13-*.tar.zst", "python@3.13"),
     ),
+    "ruby": Sample(
+        {
+            "Gemfile": 'source "https://rubygems.org"\nruby "3.3.8"\n',
+            "Gemfile.lock": "GEM\n  remote: https://rubygems.org/\n  specs:\n\nPLATFORMS\n  ruby\n  x86_64-linux\n\n"
+            "DEPENDENCIES\n\nRUBY VERSION\n   ruby 3.3.8p144\n\nBUNDLED WITH\n   2.5.22\n",
+            "Procfile": "web: bundle exec ruby server.rb\n",
+            "server.rb": 'require "socket"\nserver = TCPServer.new("0.0.0.0", ENV["PORT"].to_i)\nloop do\n'
+            "  client = server.accept\n  client.gets\n"
+            '  client.write("HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\nConnection: close\\r\\n\\r\\n#{RUBY_VERSION}")\n'
+            "  client.close\nend\n",
+        },
+        "3.3.8",
+        needs=("ruby/ruby-3.3.8-pogo-13-*.tgz", "ruby@3.3.8"),
+    ),
     "go": Sample(
         {
             "go.mod": "module example.com/shop\n\n// +heroku goVersion go1.24.11\ngo 1.24\n",

@@ -259,6 +259,7 @@ def test_bundler_is_taken_from_a_ruby_that_was_made(tmp_path: Path, monkeypatch:
         Request("GET", "index.rubygems.org", "/info/bundler"),
         Request("GET", "rubygems.org", "/gems/bundler-2.5.22.gem"),
         Request("GET", "index.rubygems.org", "/info/rack"),
+        Request("HEAD", "index.rubygems.org", "/versions"),
     )
     assert served[0]
     digest = hashlib.sha256(gem.getvalue()).hexdigest()
@@ -266,6 +267,8 @@ def test_bundler_is_taken_from_a_ruby_that_was_made(tmp_path: Path, monkeypatch:
     assert served[1]
     assert served[1].file
     assert served[2] is None
+    assert served[3]
+    assert served[3].body.splitlines()[2].startswith(b"bundler 2.5.22 ")
     assert [(stack, output) for stack, output, _ in bench.seen] == [("pogo-13", "bundler.gem")]
     with pytest.raises(CannotMake, match=r"bundler 2\.6\.0 cannot be made.*2\.5\.22"):
         ask(tmp_path, monkeypatch, Request("GET", "rubygems.org", "/gems/bundler-2.6.0.gem"))

@@ -19,6 +19,7 @@ from pogo.mirror import CannotMake, Request, Served, Supplies
 from pogo.mirror.runtimes.compiled import Ruby
 
 _INFO = "/info/bundler"
+_VERSIONS = "/versions"
 _GEM = re.compile(r"/gems/bundler-(\d+\.\d+\.\d+)\.gem")
 _SPEC = re.compile(r"/quick/Marshal\.4\.8/bundler-(\d+\.\d+\.\d+)\.gemspec\.rz")
 _SPEC_IN_RUBY = re.compile(r"\./lib/ruby/gems/[\d.]+/specifications/default/bundler-(\d+\.\d+\.\d+)\.gemspec")
@@ -29,6 +30,7 @@ _NEEDS = re.compile(
 )
 SCRIPT = Path(__file__).with_name("recipes") / "bundler.sh"
 PROBE_SECONDS = 5.0
+_EPOCH = "2020-01-01T00:00:00Z"
 
 
 class Bundler:
@@ -43,7 +45,7 @@ class Bundler:
 
     async def answer(self, request: Request) -> Served | None:
         gem, spec = _GEM.fullmatch(request.path), _SPEC.fullmatch(request.path)
-        if request.path != _INFO and not gem and not spec:
+        if request.path not in (_INFO, _VERSIONS) and not gem and not spec:
             return None
         if await self._reachable(request.host):
             return None
@@ -51,10 +53,11 @@ class Bundler:
             return Served(file=await self._file(gem[1], "gem"))
         if spec:
             return Served(file=await self._file(spec[1], "gemspec.rz"))
-        lines = [await self._line(version) for version in await self._versions()]
-        text = "---\n" + "".join(lines)
-        etag = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
-        return Served(body=text.encode(), content_type="text/plain", headers={"ETag": f'"{etag}"'})
+        text = "---\n" + "".join([await self._line(version) for version in await self._versions()])
+        digest = hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+        if request.path == _VERSIONS:
+            text = f"created_at: {_EPOCH}\n---\nbundler {','.join(await self._versions())} {digest}\n"
+        return Served(body=text.encode(), content_type="text/plain", headers={"ETag": f'"{digest}"'})
 
     async def prefetch(self, version: str) -> list[Path]:
         return [await self._file(version, kind) for kind in ("gem", "gemspec.rz")]

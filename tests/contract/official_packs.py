@@ -93,7 +93,8 @@ SAMPLES = {
             "Procfile": "web: bundle exec ruby server.rb\n",
             "server.rb": 'require "socket"\nserver = TCPServer.new("0.0.0.0", ENV["PORT"].to_i)\nloop do\n'
             "  client = server.accept\n  client.gets\n"
-            '  client.write("HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\nConnection: close\\r\\n\\r\\n#{RUBY_VERSION}")\n'
+            '  head = "HTTP/1.1 200 OK\\r\\nContent-Length: 5\\r\\nConnection: close\\r\\n\\r\\n"\n'
+            "  client.write(head + RUBY_VERSION)\n"
             "  client.close\nend\n",
         },
         "3.3.8",

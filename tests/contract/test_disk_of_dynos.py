@@ -55,12 +55,12 @@ def test_one_that_writes_too_much_is_ended_others_are_not(run: Callable[[Scenari
             began = time.monotonic()
             spec = rig.spec(command=("sh", "-c", f"{script}; sleep 60"), limits=DISK)
             await rig.containers.start(spec)
-            return await rig.end(spec.id, within=40), time.monotonic() - began
+            return await rig.end(spec.id, within=60), time.monotonic() - began
 
         ends = await asyncio.gather(*(ended(script) for script in scripts.values()))
         for how, (end, seconds) in zip(scripts, ends, strict=True):
             assert (end.status, end.exceeded) == (137, "disk"), how
-            assert seconds < 30, how
+            assert seconds < 50, how
         seen = await rig.seen(modest)
         assert seen is not None
         assert seen.exit is None
@@ -81,18 +81,23 @@ def test_a_tree_deeper_than_any_path_is_removed(run: Callable[[Scenario], None],
         spec = rig.spec(command=("perl", "-e", f"chdir '/app'; {NEST}"))
         end, said = await rig.run(id=spec.id, command=spec.command)
         assert end.status == 0, said
-        await asyncio.sleep(0.5)
-        assert not (agent.installation.scratch / spec.id).exists()
+        async with asyncio.timeout(20):
+            while (agent.installation.scratch / spec.id).exists():
+                await asyncio.sleep(0.1)
 
     run(scenario)
 
 
 def test_what_is_used(tmp_path: Path) -> None:
-    (tmp_path / "large").write_bytes(bytes(1 << 20))
-    (tmp_path / "same").hardlink_to(tmp_path / "large")
-    assert 1 << 20 <= usage.used(tmp_path) < 2 << 20
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.mkdir()
+    (one / "large").write_bytes(bytes(1 << 20))
+    (one / "same").hardlink_to(one / "large")
     for number in range(100):
-        (tmp_path / str(number)).touch()
-    assert usage.used(tmp_path) == 102 * usage.INODE_BYTES
+        (other / str(number)).touch()
+    found = usage.used([one, other, tmp_path / "gone"])
+    assert 1 << 20 <= found.pop(one) < 2 << 20
+    assert found == {other: 101 * usage.INODE_BYTES}
     records.clear(tmp_path)
-    assert usage.used(tmp_path) == 0
+    assert usage.used([one]) == {}

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from pogo.agent import cgroups, records, syscalls
@@ -19,6 +20,7 @@ _NEVER = float("inf")
 
 INODE_BYTES = 16 << 10  # a disk has about one inode for so many bytes
 DISK_SECONDS = 5.0
+LATEST_SECONDS = 30.0
 DISK_STEP = 32 << 20
 
 
@@ -116,34 +118,40 @@ def _measure(directory: Path) -> tuple[int, int]:
         try:
             os.nice(19)
             syscalls.idle_io()
-            os.write(write, str(used(directory)).encode())
+            os.write(write, str(used([directory]).get(directory, 0)).encode())
         finally:
             os._exit(0)
     os.close(write)
     return pid, read
 
 
-def used(directory: Path) -> int:
-    """Bytes that what lies below a directory takes. A file counts as INODE_BYTES at least."""
-    ways = ("--block-size=1"), ("--inodes")
-    args = [["du", "--summarize", "--one-file-system", way, "--", str(directory)] for way in ways]
-    said = [
-        subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
-        for command in args
-    ]
-    size, inodes = (int(text.split()[0]) if text else 0 for text in said)  # nothing: it is gone
-    return max(size, inodes * INODE_BYTES)
+def used(directories: Sequence[Path]) -> dict[Path, int]:
+    """Bytes that what lies below directories takes. A file counts as INODE_BYTES at least; what is gone is left out."""
+    found: dict[Path, int] = {}
+    for way, unit in (("--block-size=1", 1), ("--inodes", INODE_BYTES)):
+        args = ["du", "--summarize", "--one-file-system", "--null", way, "--files0-from=-"]
+        names = b"".join(os.fsencode(path) + b"\0" for path in directories)
+        said = subprocess.run(args, input=names, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False).stdout
+        for line in said.split(b"\0")[:-1]:
+            number, _, name = line.partition(b"\t")
+            path = Path(os.fsdecode(name))
+            found[path] = max(found.get(path, 0), int(number) * unit)
+    return found
 
 
 def end_those_that_fill(installation: Installation, running: list[records.Record]) -> None:
     """Has the monitors end those that wrote more than they may. A monitor that is gone has nothing to end."""
     os.nice(19)
     syscalls.idle_io()
-    for record in running:
-        layer = installation.scratch / record.id / "upper"
-        if record.disk and not record.background and used(layer) > record.disk:
+    layers = {
+        installation.scratch / record.id / "upper": record
+        for record in running
+        if record.disk and not record.background
+    }
+    for layer, taken in used([*layers]).items():
+        if taken > layers[layer].disk:
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as monitor:
-                monitor.connect(str(records.directory(installation, record.id) / "sock"))
+                monitor.connect(str(records.directory(installation, layers[layer].id) / "sock"))
                 monitor.sendall(b'{"op": "exceeded"}\n')
                 monitor.recv(100)
 
@@ -151,14 +159,15 @@ def end_those_that_fill(installation: Installation, running: list[records.Record
 class Disk:
     """Watches the layers of all dynos from the agent, so that the monitors of a thousand idle ones sleep.
 
-    They are counted by a child when the disk has become fuller since the last time, and for a twentieth of the time.
+    They are counted by a child when the disk has become fuller since the last time, and twice a minute, since what
+    others free meanwhile may hide that; for a twentieth of the time at most.
     """
 
     def __init__(self, scratch: Path) -> None:
         self._scratch = scratch
         self._seen = self._taken()
         self._pid = 0
-        self._since = self.next = time.monotonic() + DISK_SECONDS
+        self._since = self._latest = self.next = time.monotonic() + DISK_SECONDS
 
     def _taken(self) -> int:
         there = os.statvfs(self._scratch)
@@ -173,7 +182,7 @@ class Disk:
         self.next = now + DISK_SECONDS
         taken = self._taken()
         self._seen = min(self._seen, taken)
-        return taken - self._seen >= DISK_STEP
+        return taken - self._seen >= DISK_STEP or now >= self._latest
 
     def begun(self, pid: int) -> None:
         self._pid, self._since, self._seen = pid, time.monotonic(), self._taken()
@@ -182,3 +191,4 @@ class Disk:
         if pid == self._pid:
             now = time.monotonic()
             self._pid, self.next = 0, now + max(DISK_SECONDS, 20 * (now - self._since))
+            self._latest = now + LATEST_SECONDS

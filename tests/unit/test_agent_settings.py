@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pwd
 from ipaddress import IPv4Network
 from itertools import pairwise
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pogo.agent import lxc, network
+from pogo.agent.command import with_config
 from pogo.agent.installation import BadConfiguration, load, parse_setting
 from pogo.settings import Settings
 
@@ -75,6 +77,21 @@ def test_apps_never_share_uids_and_names_fit() -> None:
     assert all(after - before == 65536 for before, after in pairwise(bases))
     assert bases[0] > 65535
     assert len(found.interface(found.subnet.num_addresses - 2)) <= 15
+
+
+def test_a_configuration_file_of_another_user_is_not_read(tmp_path: Path) -> None:
+    """pogod makes files in the state directory, too."""
+    (tmp_path / "envs/one").mkdir(parents=True)
+    own = tmp_path / "pogo.conf"
+    assert with_config({}, tmp_path / "envs/one") == {}
+    own.write_text("POGO_UID_BASE=0\n")
+    assert with_config({}, tmp_path / "envs/one") == {"POGO_CONFIG": str(own)}
+    if os.geteuid() == 0:
+        os.chown(own, 65534, 65534)
+        assert with_config({}, tmp_path / "envs/one") == {}
+    own.unlink()
+    own.symlink_to("/etc/hostname")
+    assert with_config({}, tmp_path / "envs/one") == {}
 
 
 def test_rules_exempt_the_resolvers_only() -> None:

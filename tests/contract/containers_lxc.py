@@ -13,14 +13,20 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+import uvloop
+from containers_rig import Rig
+
 from pogo.agent import cgroups
 from pogo.agent.installation import Installation, load
+from pogo.containers.agent import AgentContainers
 
 STACK = "pogo-13"
+Scenario = Callable[[Rig], Awaitable[None]]
 
 
 def stack_image() -> Path | None:
@@ -132,3 +138,23 @@ def agent_installation() -> Iterator[AgentProcess]:
             time.sleep(0.05)
         shutil.rmtree(state)
         assert not left, left
+
+
+# -- for the tests of one agent: a module takes these by `agent = containers_lxc.agent`, `run = containers_lxc.run`
+
+
+@pytest.fixture(scope="module")
+def agent() -> Iterator[AgentProcess]:
+    with agent_installation() as agent:
+        yield agent
+
+
+@pytest.fixture
+def run(agent: AgentProcess) -> Callable[[Scenario], None]:
+    """Plays a scenario on the agent's containers, in the event loop that pogod uses."""
+    rig = Rig(AgentContainers(agent.installation.socket), STACK, real=True)
+
+    async def body(scenario: Scenario) -> None:
+        await scenario(rig)
+
+    return lambda scenario: uvloop.run(body(scenario))

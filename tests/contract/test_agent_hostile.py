@@ -10,39 +10,22 @@ import stat
 import struct
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+import containers_lxc
 import pytest
-import uvloop
-from containers_lxc import STACK, AgentProcess, agent_installation, missing
+from containers_lxc import STACK, AgentProcess, Scenario, missing
 from containers_rig import Rig
 
 from pogo.agent import directories, server
 from pogo.agent.installation import BadConfiguration, Installation
-from pogo.containers.agent import AgentContainers
 from pogo.errors import ContainerError
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
-Scenario = Callable[[Rig], Awaitable[None]]
+agent, run = containers_lxc.agent, containers_lxc.run
 NOBODY = pwd.getpwnam("nobody")
-
-
-@pytest.fixture(scope="module")
-def agent() -> Iterator[AgentProcess]:
-    with agent_installation() as agent:
-        yield agent
-
-
-@pytest.fixture
-def run(agent: AgentProcess) -> Callable[[Scenario], None]:
-    rig = Rig(AgentContainers(agent.installation.socket), STACK, real=True)
-
-    async def body(scenario: Scenario) -> None:
-        await scenario(rig)
-
-    return lambda scenario: uvloop.run(body(scenario))
 
 
 def send(path: Path, data: bytes, fds: tuple[int, ...] = ()) -> bytes:

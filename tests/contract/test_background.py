@@ -4,41 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+import containers_lxc
 import pytest
-import uvloop
-from containers_lxc import STACK, AgentProcess, agent_installation, missing
+from containers_lxc import AgentProcess, Scenario, missing
 from containers_rig import Rig
 
 from pogo.agent import cgroups, records
 from pogo.containers import Limits
-from pogo.containers.agent import AgentContainers
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
-Scenario = Callable[[Rig], Awaitable[None]]
+agent, run = containers_lxc.agent, containers_lxc.run
 MEMORY = 256 << 20
 FORK_UNTIL_REFUSED = """my $n = 0;
 while ($n < 100) { defined(my $p = fork) or last; if (!$p) { sleep 1; exit } $n++ }
 print "refused\n"; exit 7"""
-
-
-@pytest.fixture(scope="module")
-def agent() -> Iterator[AgentProcess]:
-    with agent_installation() as agent:
-        yield agent
-
-
-@pytest.fixture
-def run(agent: AgentProcess) -> Callable[[Scenario], None]:
-    rig = Rig(AgentContainers(agent.installation.socket), STACK, real=True)
-
-    async def body(scenario: Scenario) -> None:
-        await scenario(rig)
-
-    return lambda scenario: uvloop.run(body(scenario))
 
 
 def shares(group: Path) -> int:

@@ -5,37 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+import containers_lxc
 import pytest
-import uvloop
-from containers_lxc import STACK, AgentProcess, agent_installation, loops, missing
+from containers_lxc import STACK, AgentProcess, Scenario, loops, missing
 from containers_rig import Rig, image
 
 from pogo.containers import Limits
-from pogo.containers.agent import AgentContainers
 from pogo.errors import ContainerError
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
-Scenario = Callable[[Rig], Awaitable[None]]
-
-
-@pytest.fixture(scope="module")
-def agent() -> Iterator[AgentProcess]:
-    with agent_installation() as agent:
-        yield agent
-
-
-@pytest.fixture
-def run(agent: AgentProcess) -> Callable[[Scenario], None]:
-    rig = Rig(AgentContainers(agent.installation.socket), STACK, real=True)
-
-    async def body(scenario: Scenario) -> None:
-        await scenario(rig)
-
-    return lambda scenario: uvloop.run(body(scenario))
+agent, run = containers_lxc.agent, containers_lxc.run
 
 
 # -- what the process sees

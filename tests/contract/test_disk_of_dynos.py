@@ -4,41 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+import containers_lxc
 import pytest
-import uvloop
-from containers_lxc import STACK, AgentProcess, agent_installation, missing
+from containers_lxc import AgentProcess, Scenario, missing
 from containers_rig import Rig
 
 from pogo.agent import records, usage
 from pogo.containers import Exit, Limits
-from pogo.containers.agent import AgentContainers
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
-Scenario = Callable[[Rig], Awaitable[None]]
+agent, run = containers_lxc.agent, containers_lxc.run
 DISK = Limits(128 << 20, disk=40 << 20)
 NEST = """
 for my $n (1 .. 1500) { mkdir 'd' x 200 or die; chdir 'd' x 200 or die }
 """
-
-
-@pytest.fixture(scope="module")
-def agent() -> Iterator[AgentProcess]:
-    with agent_installation() as agent:
-        yield agent
-
-
-@pytest.fixture
-def run(agent: AgentProcess) -> Callable[[Scenario], None]:
-    rig = Rig(AgentContainers(agent.installation.socket), STACK, real=True)
-
-    async def body(scenario: Scenario) -> None:
-        await scenario(rig)
-
-    return lambda scenario: uvloop.run(body(scenario))
 
 
 def test_one_that_writes_too_much_is_ended_others_are_not(run: Callable[[Scenario], None]) -> None:

@@ -12,6 +12,7 @@ import socket
 import struct
 import termios
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NoReturn
 
 from pogo.agent import cgroups, lxc, network, records, rootfs, syscalls
@@ -87,17 +88,17 @@ def start(boot: Boot) -> Process:
     ready, launcher = socket.socketpair()
     told = launcher.detach()
     args = lxc.command(id=record.id, home=installation.run, config=path / "lxc.conf", log=path / "lxc.log", ready=told)
-    (read, write), output, input = _streams(boot)
+    (read, write), output, input = streams(boot.tty, boot.stdin, layout.base + rootfs.APP_UID)
     pid = os.fork()
     if pid == 0:
-        _become(args, (read, write, write), told, boot.tty is not None, record.background)
+        become(args, (read, write, write), told, boot.tty is not None, record.background)
     for fd in {told, read, write}:
         os.close(fd)
     process = Process(pid, os.pidfd_open(pid), output, input, oom)
-    if not _is_ready(ready, process.pidfd):
-        raise ContainerError(_why(boot, output) or f"it was not ready after {BOOT_SECONDS} s")
+    if not is_ready(ready, process.pidfd):
+        raise ContainerError(last_words(output, path / "lxc.log") or f"it was not ready after {BOOT_SECONDS} s")
     if boot.tty is not None:
-        _pass_on_as_it_is(output)
+        pass_on_as_it_is(output)
     ready.send(b"go")
     ready.close()
     return process
@@ -113,22 +114,21 @@ def set_window(terminal: int, rows: int, columns: int) -> None:
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("=HHHH", rows, columns, 0, 0))
 
 
-def _streams(boot: Boot) -> tuple[tuple[int, int], int, int]:
-    """(standard input, standard output and error), our output end, our input end.
+def streams(tty: tuple[int, int] | None, stdin: bool, app: int) -> tuple[tuple[int, int], int, int]:
+    """(standard input, standard output and error), our output end, our input end (-1 without `stdin`).
 
     They belong to the app's user: else it may not open /dev/stdout.
     """
-    app = boot.layout.base + rootfs.APP_UID
-    if boot.tty is not None:
+    if tty is not None:
         master, slave = pty.openpty()
-        set_window(master, *boot.tty)
+        set_window(master, *tty)
         os.set_blocking(master, False)
         return (slave, slave), master, os.dup(master)
     output, write = os.pipe()
     fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
     os.fchown(write, app, app)
     os.set_blocking(output, False)
-    if not boot.stdin:
+    if not stdin:
         return (os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC), write), output, -1
     read, input = os.pipe()
     os.fchown(read, app, app)
@@ -136,12 +136,13 @@ def _streams(boot: Boot) -> tuple[tuple[int, int], int, int]:
     return (read, write), output, input
 
 
-def _become(args: list[str], streams: tuple[int, int, int], told: int, terminal: bool, background: bool) -> NoReturn:
+def become(args: list[str], ends: tuple[int, int, int], told: int, terminal: bool, background: bool) -> NoReturn:
+    """A child's: runs this LXC program with these standard streams, and `told` as its only other descriptor."""
     try:
         os.setsid()
         if terminal:
-            fcntl.ioctl(streams[0], termios.TIOCSCTTY, 0)
-        for number, fd in enumerate(streams):
+            fcntl.ioctl(ends[0], termios.TIOCSCTTY, 0)
+        for number, fd in enumerate(ends):
             os.dup2(fd, number)
         os.set_inheritable(told, True)
         for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
@@ -157,7 +158,7 @@ def _become(args: list[str], streams: tuple[int, int, int], told: int, terminal:
     os._exit(127)
 
 
-def _is_ready(ready: socket.socket, pidfd: int) -> bool:
+def is_ready(ready: socket.socket, pidfd: int) -> bool:
     """Whether the launcher runs and waits for the word to become the process."""
     poll = select.poll()
     poll.register(ready, select.POLLIN)
@@ -169,19 +170,18 @@ def _is_ready(ready: socket.socket, pidfd: int) -> bool:
         return False
 
 
-def _pass_on_as_it_is(terminal: int) -> None:
+def pass_on_as_it_is(terminal: int) -> None:
     """LXC's terminal inside ends lines with CR LF already; ours, which LXC has set up by now, would add a CR."""
     modes = termios.tcgetattr(terminal)
     modes[1] &= ~termios.OPOST
     termios.tcsetattr(terminal, termios.TCSANOW, modes)
 
 
-def _why(boot: Boot, output: int) -> str:
-    """What the launcher and LXC say of a failed boot: their last lines."""
+def last_words(output: int, log: Path | None = None) -> str:
+    """What the launcher and LXC (in its log) say of a failed start."""
     try:
         said = os.read(output, 4096)
     except OSError:
         said = b""
-    log = records.directory(boot.installation, boot.record.id) / "lxc.log"
-    text = said + b"\n" + (log.read_bytes() if log.exists() else b"")
+    text = said + b"\n" + (log.read_bytes() if log and log.exists() else b"")
     return "\n".join(text.decode(errors="replace").strip().splitlines()[-6:])

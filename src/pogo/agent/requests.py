@@ -58,15 +58,9 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
     require(len(fds) == has_slug + len(inputs), "Descriptors are missing.")
     for fd in fds:
         _require_readable(fd)
-    command, env, labels = _texts(spec["command"]), _pairs(spec["env"]), _pairs(spec["labels"])
-    require(bool(command) and bool(command[0]), "The command is empty.")
-    require(not any("=" in name or not name for name in env), "A variable has an impossible name.")
-    _require_size("command and environment", _MOST_TEXT, *command, *env, *env.values())
+    command, env, tty = program(spec)
+    labels = _pairs(spec["labels"])
     _require_size("labels", _MOST_LABELS, *labels, *labels.values())
-    tty = None
-    if spec["tty"] is not None:
-        rows, columns = (_number(value, "The size of a terminal", 1, 65535) for value in spec["tty"])
-        tty = rows, columns
     memory = _number(limits["memory"], "The memory", 4 << 20, _MOST_BYTES)
     pids = _number(limits["pids"], "The number of processes", 1, 1 << 22)
     cpu_shares = _number(limits["cpu_shares"], "The share of CPU", 2, 1 << 18)
@@ -131,6 +125,18 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
         client=client,
         keep=tuple(keep),
     )
+
+
+def program(spec: Json) -> tuple[tuple[str, ...], dict[str, str], tuple[int, int] | None]:
+    """What to run: argv, the whole environment, (rows, columns) of its terminal. Raises ContainerError."""
+    command, env = _texts(spec["command"]), _pairs(spec["env"])
+    require(bool(command) and bool(command[0]), "The command is empty.")
+    require(not any("=" in name or not name for name in env), "A variable has an impossible name.")
+    _require_size("command and environment", _MOST_TEXT, *command, *env, *env.values())
+    if spec["tty"] is None:
+        return command, env, None
+    rows, columns = (_number(value, "The size of a terminal", 1, 65535) for value in spec["tty"])
+    return command, env, (rows, columns)
 
 
 def require(holds: bool, otherwise: str) -> None:

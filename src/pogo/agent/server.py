@@ -23,6 +23,7 @@ from pathlib import Path
 
 from pogo.agent import directories, monitor, network, records, syscalls
 from pogo.agent.installation import Installation
+from pogo.agent.joining import Joining
 from pogo.agent.peers import Connection, Json, announce_end, answer, is_allowed, peer_uid, send_once
 from pogo.agent.requests import ID, prepare
 from pogo.agent.usage import DISK_SECONDS, Disk, end_those_that_fill
@@ -152,6 +153,8 @@ class Agent:
                 return self.remove(connection, request["id"])
             case "fetch":
                 return self.fetch(connection, request["id"], request["name"])
+            case "exec":
+                return self.exec(connection, request)
             case "watch":
                 connection.watching = True
                 send_once(connection.socket, b'{"ok": true}\n')
@@ -209,6 +212,15 @@ class Agent:
                 answer(connection.socket, {"ok": True})
 
         self._fork(child, {connection.socket.fileno()})
+        return None
+
+    def exec(self, connection: Connection, request: Json) -> Json | None:
+        """One more process in a container that runs. A child stays with it, and answers."""
+        record = self._record(request["id"])
+        if record is None or self._exit(record.id) is not None:
+            raise NotFound("container", f"The container {request['id']} does not run.")
+        joining = Joining(self.installation, record, request)
+        self._fork(lambda: joining.run(connection.socket), {connection.socket.fileno()})
         return None
 
     def fetch(self, connection: Connection, id: str, name: str) -> Json | None:

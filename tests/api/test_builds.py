@@ -49,9 +49,7 @@ def test_a_running_build_loses_its_claim(ann: Client, app: App, platform: Platfo
     assert not builds.fail_build(platform.db, running, "too late")
 
 
-def test_who_follows_reads_that_it_was_cancelled(
-    ann: Client, app: App, platform: Platform, settings: Settings
-) -> None:
+def test_who_follows_reads_that_it_was_cancelled(ann: Client, app: App, platform: Platform, settings: Settings) -> None:
     queue(platform.db, app, app.owner)
     url = path_of(settings, ann.delete("/apps/shop/builds/1").json()["output_stream_url"])
     for _ in range(2):  # as often as somebody is killed in it

@@ -1,2 +1,3 @@
 import itsdangerous
+
 print("signed", itsdangerous.__file__)

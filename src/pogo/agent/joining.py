@@ -59,7 +59,8 @@ class Joining:
     def _run(self, client: socket.socket) -> None:
         ready, launcher = socket.socketpair()
         told = launcher.detach()
-        args = lxc.join_command(id=self.id, home=self.installation.run, launch=_LAUNCH, ready=told)
+        config = records.directory(self.installation, self.id) / "lxc.conf"
+        args = lxc.join_command(id=self.id, home=self.installation.run, config=config, launch=_LAUNCH, ready=told)
         (read, write), output, input = boot.streams(self.tty, True, self.owner)
         pid = os.fork()
         if pid == 0:

@@ -97,7 +97,24 @@ def command(*, id: str, home: Path, config: Path, log: Path, ready: int) -> list
     return ["lxc-execute", *options, "--", "/usr/bin/perl", "/pogo/launch", str(ready)]
 
 
-def join_command(*, id: str, home: Path, launch: str, ready: int) -> list[str]:
-    """Runs a second launcher in the container that runs. What it becomes comes through its descriptor `ready`."""
-    options = ["-n", id, "-P", str(home), "-o", "/dev/null", "--clear-env", "-u", "1000", "-g", "1000"]
+def join_command(*, id: str, home: Path, config: Path, launch: str, ready: int) -> list[str]:
+    """Runs a second launcher in the container that runs. What it becomes comes through its descriptor `ready`.
+
+    The configuration is named for its resource limits alone: LXC asks the container itself for all the rest.
+    """
+    options = [
+        "-n",
+        id,
+        "-P",
+        str(home),
+        "-f",
+        str(config),
+        "-o",
+        "/dev/null",
+        "--clear-env",
+        "-u",
+        "1000",
+        "-g",
+        "1000",
+    ]
     return ["lxc-attach", *options, "--", "/usr/bin/perl", "-e", launch, str(ready)]

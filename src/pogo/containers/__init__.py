@@ -10,7 +10,7 @@ start and never reused, so a start that is repeated after a crash finds the cont
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -131,6 +131,14 @@ class Attachment(Protocol):
     async def close(self) -> None: ...
 
 
+class Execution(Attachment, Protocol):
+    """One more process in a running container. Closing it hangs that process up, and nothing else."""
+
+    async def wait(self) -> int | None:
+        """Its exit status, 128+n for signal n, when it has ended; None where it was lost."""
+        ...
+
+
 class Containers(Protocol):
     """The driver. Every call may raise `errors.ContainerError` (refused) or `errors.Unavailable`."""
 
@@ -166,6 +174,16 @@ class Containers(Protocol):
 
     async def attach(self, id: str) -> Attachment:
         """The terminal or pipes of a container started with `tty` or `stdin`; one attachment at a time."""
+        ...
+
+    async def exec(
+        self, id: str, command: Sequence[str], env: Mapping[str, str], tty: tuple[int, int] | None
+    ) -> Execution:
+        """Start one more process in a running container, under all that its own process is under, in /app.
+
+        command, env, tty: as in ContainerSpec; without a terminal, output and errors are one pipe, input another.
+        It ends with the container. NotFound where that does not run.
+        """
         ...
 
     async def fetch(self, id: str, name: str, to: Path) -> None:

@@ -19,11 +19,13 @@ from pathlib import Path
 from typing import Any
 
 from pogo.agent import installation, spool
-from pogo.containers import Attachment, ContainerSpec, Exit, Frame, Observed, usage
+from pogo.containers import Attachment, ContainerSpec, Execution, Exit, Frame, Observed, usage
+from pogo.containers.joined import Joined
 from pogo.errors import Conflict, ContainerError, NotFound, StorageFull, Unavailable
 from pogo.rules.usage import Usage
 
 Json = dict[str, Any]
+Fds = list[int]
 
 _START_SECONDS = 90
 _CALL_SECONDS = 60
@@ -114,6 +116,21 @@ class AgentContainers:
         finally:
             os.close(fd)
 
+    async def exec(
+        self, id: str, command: Sequence[str], env: Mapping[str, str], tty: tuple[int, int] | None
+    ) -> Execution:
+        request = {"op": "exec", "id": id, "command": list(command), "env": dict(env), "tty": tty}
+        fds: Fds = []
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            _, rest = await self._call_on(connection, request, _CALL_SECONDS, (), fds)
+            return Joined(connection, fds, terminal=tty is not None, said=rest)
+        except BaseException:
+            connection.close()
+            for fd in fds:
+                os.close(fd)
+            raise
+
     async def fetch(self, id: str, name: str, to: Path) -> None:
         _, fds = await self._call({"op": "fetch", "id": id, "name": name})
         try:
@@ -143,21 +160,29 @@ class AgentContainers:
         """A call of the agent: its reply, and the descriptors that came with it."""
         received: list[int] = []
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.setblocking(False)
-            try:
-                async with asyncio.timeout(timeout):
-                    await _connect_socket(connection, self._agent)
-                    line = await _exchange(connection, json.dumps(request).encode() + b"\n", fds, received)
-            except TimeoutError:
-                raise Unavailable(f"pogo-agent did not answer {request['op']} within {timeout:.0f} s.") from None
-            except OSError as error:
-                raise Unavailable(f"pogo-agent does not answer at {self._agent}: {error}. Is it running?") from error
+            reply, _ = await self._call_on(connection, request, timeout, fds, received)
+            return reply, received
+
+    async def _call_on(
+        self, connection: socket.socket, request: Json, timeout: float, fds: Sequence[int], received: Fds
+    ) -> tuple[Json, bytes]:
+        """Its reply, and what came behind it. The connection stays open."""
+        connection.setblocking(False)
+        try:
+            async with asyncio.timeout(timeout):
+                await _connect_socket(connection, self._agent)
+                said = await _exchange(connection, json.dumps(request).encode() + b"\n", fds, received)
+        except TimeoutError:
+            raise Unavailable(f"pogo-agent did not answer {request['op']} within {timeout:.0f} s.") from None
+        except OSError as error:
+            raise Unavailable(f"pogo-agent does not answer at {self._agent}: {error}. Is it running?") from error
+        line, _, rest = said.partition(b"\n")
         reply: Json = json.loads(line)
         if reply.get("missing"):
             raise NotFound("file", reply["error"])
         if "error" in reply:
             raise StorageFull(reply["error"]) if reply.get("full") else ContainerError(reply["error"])
-        return reply, received
+        return reply, rest
 
     async def _connect(self, id: str, request: Json) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
         """A stream from the container's monitor; None where there is none, since it has ended."""

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pogo.containers import Attachment, ContainerSpec, Exit, Frame, Observed
+from pogo.containers import Attachment, ContainerSpec, Execution, Exit, Frame, Observed
 from pogo.errors import Conflict, ContainerError, NotFound
 from pogo.rules.usage import Usage
 
@@ -34,6 +34,7 @@ class Process:
     _partial: bytes = b""
     _end: int = 0
     _lost: int = 0
+    executions: list[Process] = field(default_factory=list)
     _attachment: _Attachment | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _task: asyncio.Task[None] | None = None
@@ -109,8 +110,19 @@ class MemoryContainers:
         if process._attachment:
             process._attachment.output.put_nowait(b"")
         process._wake()
+        for execution in process.executions:
+            self._finish(execution, 128 + signal.SIGKILL)
         for watcher in self._watchers:
             watcher.put_nowait(id)
+
+    def _finish(self, execution: Process, status: int) -> None:
+        if execution.exit is None:
+            execution.exit = Exit(status, time.time())
+            if execution._task and execution._task is not asyncio.current_task():
+                execution._task.cancel()
+            assert execution._attachment
+            execution._attachment.output.put_nowait(b"")
+            execution._wake()
 
     # -- the port
 
@@ -197,6 +209,25 @@ class MemoryContainers:
             process._attachment.output.put_nowait(b"")
         return process._attachment
 
+    async def exec(
+        self, id: str, command: Sequence[str], env: Mapping[str, str], tty: tuple[int, int] | None
+    ) -> Execution:
+        process = self._find(id)
+        if process.exit is not None:
+            raise NotFound("container", f"The container {id} does not run.")
+        if not command:
+            raise ContainerError("The command is empty.")
+        spec = replace(process.spec, command=tuple(command), env=env, tty=tty, stdin=True)
+        execution = Process(spec, process.address, time.time(), window=tty)
+        process.executions.append(execution)
+        execution._attachment = joined = _Execution(self, execution)
+        if self.behaviour:
+            execution._task = asyncio.create_task(self._execute(execution, self.behaviour))
+        return joined
+
+    async def _execute(self, execution: Process, behaviour: Behaviour) -> None:
+        self._finish(execution, await behaviour(execution))
+
     async def fetch(self, id: str, name: str, to: Path) -> None:
         outputs = self._ended(id).outputs
         if name not in outputs:
@@ -249,6 +280,16 @@ class _Attachment:
         if not self._closed:
             self._closed = True
             self._containers.end(self._process.spec.id, 128 + signal.SIGHUP)
+
+
+class _Execution(_Attachment):
+    async def wait(self) -> int | None:
+        while self._process.exit is None:
+            await self._process._changed.wait()
+        return self._process.exit.status
+
+    async def close(self) -> None:
+        self._containers._finish(self._process, 128 + signal.SIGHUP)
 
 
 def _observed(process: Process) -> Observed:

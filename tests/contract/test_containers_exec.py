@@ -1,0 +1,311 @@
+"""One more process in a running container, the same for the real driver and its double."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+import uvloop
+from containers_lxc import STACK, AgentProcess, agent_installation, missing
+from containers_rig import Rig, Step, behaviour, shell
+from probes import isolation, kernel
+from probes.probing import PROBES
+
+from pogo.agent import cgroups
+from pogo.containers import Execution
+from pogo.containers.agent import AgentContainers
+from pogo.containers.memory import MemoryContainers
+from pogo.errors import ContainerError, NotFound
+
+Scenario = Callable[[Rig], Awaitable[None]]
+Runner = Callable[[Scenario], None]
+ENV = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": "/app"}
+PLACE = Path(__file__).parents[1] / "e2e/probes"
+
+
+@pytest.fixture(scope="module")
+def agent() -> Iterator[AgentProcess]:
+    if reason := missing():
+        pytest.skip(reason)
+    with agent_installation() as found:
+        yield found
+
+
+def real(agent: AgentProcess, scenario: Scenario) -> None:
+    async def main() -> None:
+        await scenario(Rig(AgentContainers(agent.installation.socket), STACK, real=True))
+
+    uvloop.run(main())
+
+
+@pytest.fixture(params=["memory", "lxc"])
+def run(request: pytest.FixtureRequest) -> Runner:
+    if request.param == "lxc":
+        agent = request.getfixturevalue("agent")
+        return lambda scenario: real(agent, scenario)
+
+    async def on_double(scenario: Scenario) -> None:
+        await scenario(Rig(MemoryContainers(behaviour), "any", real=False))
+
+    return lambda scenario: uvloop.run(on_double(scenario))
+
+
+async def begin(rig: Rig, id: str, *steps: Step, tty: tuple[int, int] | None = None) -> Execution:
+    command = shell(steps) if rig.real else ("steps", json.dumps(steps))
+    return await rig.containers.exec(id, command, ENV, tty)
+
+
+async def everything(execution: Execution) -> bytes:
+    output = b""
+    async with asyncio.timeout(15):
+        while data := await execution.read():
+            output += data
+    return output
+
+
+async def finish(execution: Execution) -> tuple[int | None, bytes]:
+    output = await everything(execution)
+    async with asyncio.timeout(15):
+        status = await execution.wait()
+    await execution.close()
+    return status, output
+
+
+@contextlib.asynccontextmanager
+async def running(rig: Rig) -> AsyncIterator[str]:
+    id = await rig.start(("print", "up\n"), ("wait",))
+    try:
+        yield id
+    finally:
+        await rig.containers.remove(id)
+
+
+@pytest.mark.parametrize("status", [0, 1, 42, 143])
+def test_output_and_exit_status(run: Runner, status: int) -> None:
+    async def scenario(rig: Rig) -> None:
+        async with running(rig) as id:
+            execution = await begin(rig, id, ("print", "hello"), ("exit", str(status)))
+            assert await finish(execution) == (status, b"hello")
+            seen = await rig.seen(id)
+            assert seen and seen.exit is None
+
+    run(scenario)
+
+
+def test_input_of_a_pipe_and_its_end(run: Runner) -> None:
+    async def scenario(rig: Rig) -> None:
+        async with running(rig) as id:
+            execution = await begin(rig, id, ("copy",), ("exit", "3"))
+            data = b"\x00\x04\xff" * 5000
+            await execution.write(data)
+            await execution.write_eof()
+            assert await finish(execution) == (3, data)
+
+    run(scenario)
+
+
+def test_all_output_arrives(run: Runner) -> None:
+    async def scenario(rig: Rig) -> None:
+        async with running(rig) as id:
+            execution = await begin(rig, id, ("repeat", "100000"))
+            status, output = await finish(execution)
+            assert (status, output.count(b"\n"), output[-7:]) == (0, 100_000, b"100000\n")
+
+    run(scenario)
+
+
+def test_closing_hangs_up_the_process_and_nothing_else(run: Runner) -> None:
+    async def scenario(rig: Rig) -> None:
+        async with running(rig) as id:
+            execution = await begin(rig, id, ("wait",))
+            await execution.close()
+            other = await begin(rig, id, ("print", "still here"))
+            assert await finish(other) == (0, b"still here")
+            seen = await rig.seen(id)
+            assert seen and seen.exit is None
+
+    run(scenario)
+
+
+def test_it_ends_with_the_container(run: Runner) -> None:
+    async def scenario(rig: Rig) -> None:
+        async with running(rig) as id:
+            execution = await begin(rig, id, ("print", "begun"), ("wait",))
+            assert await execution.read() == b"begun"
+            await rig.containers.stop(id, 0)
+            assert await finish(execution) == (137, b"")
+
+    run(scenario)
+
+
+def test_what_cannot_be_joined(run: Runner) -> None:
+    async def scenario(rig: Rig) -> None:
+        with pytest.raises(NotFound):
+            await begin(rig, "nothing-here", ("exit", "0"))
+        async with running(rig) as id:
+            with pytest.raises(ContainerError):
+                await rig.containers.exec(id, (), ENV, None)
+            await rig.containers.stop(id, 0)
+            await rig.end(id)
+            with pytest.raises(NotFound):
+                await begin(rig, id, ("exit", "0"))
+
+    run(scenario)
+
+
+# -- what only a real one shows
+
+
+async def sh(rig: Rig, id: str, script: str, tty: tuple[int, int] | None = None, **env: str) -> tuple[int | None, str]:
+    execution = await rig.containers.exec(id, ("sh", "-c", script), {**ENV, **env}, tty)
+    status, output = await finish(execution)
+    return status, output.decode()
+
+
+SELF = """
+cd /proc/self; grep -E 'Uid|Gid|Groups|Cap|NoNewPrivs|Seccomp' status; readlink ns/*; cat limits
+cut -d: -f2- cgroup | sed s,/.lxc,/,; ls fd | wc -l; cat oom_score_adj
+"""
+
+
+@pytest.mark.parametrize("tty", [None, (24, 80)])
+def test_it_is_under_all_that_the_first_process_is_under(agent: AgentProcess, tty: tuple[int, int] | None) -> None:
+    async def scenario(rig: Rig) -> None:
+        id = await rig.start(command=("sh", "-c", f"{SELF}\necho END; sleep 1000"))
+        own = b""
+        async for frame in rig.containers.logs(id):
+            own += frame.data
+            if b"END" in own:
+                break
+        _, joined = await sh(rig, id, f"{SELF}\necho END", tty)
+        assert joined.replace("\r\n", "\n").splitlines() == own.decode().splitlines()
+        assert "NoNewPrivs:\t1" in joined and "Seccomp:\t2" in joined
+        await rig.containers.remove(id)
+
+    real(agent, scenario)
+
+
+@pytest.mark.parametrize("topic", [module.__name__.rpartition(".")[2] for module in (kernel, isolation)])
+def test_the_probes_of_a_hostile_app_are_refused_as_in_the_dyno_itself(agent: AgentProcess, topic: str) -> None:
+    async def scenario(rig: Rig) -> None:
+        async with running(rig) as id:
+            await sh(rig, id, "mkdir -p /tmp/probes")
+            for file in PLACE.glob("*.py"):
+                copied = await rig.containers.exec(id, ("sh", "-c", f"cat > /tmp/probes/{file.name}"), ENV, None)
+                await copied.write(file.read_bytes())
+                await copied.write_eof()
+                assert await finish(copied) == (0, b"")
+            _, output = await sh(rig, id, f"cd /tmp && python3 -m probes e30= {topic}")
+            found = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+            wrong = {one["probe"]: one["found"] for one in found if one["found"] != PROBES[one["probe"]].expected}
+            assert len(found) > 5
+            assert not wrong
+
+    real(agent, scenario)
+
+
+def test_a_terminal(agent: AgentProcess) -> None:
+    async def scenario(rig: Rig) -> None:
+        async with running(rig) as id:
+            assert await sh(rig, id, "tty; stty size; echo $WORD; pwd", (33, 99), WORD="a b") == (
+                0,
+                "/dev/pts/0\r\n33 99\r\na b\r\n/app\r\n",
+            )
+            shell = await rig.containers.exec(id, ("bash", "--norc"), {**ENV, "PS1": "> "}, (24, 80))
+            said = b""
+
+            async def until(text: bytes) -> None:
+                nonlocal said
+                async with asyncio.timeout(10):
+                    while text not in said:
+                        data = await shell.read()
+                        assert data
+                        said += data
+
+            await until(b"> ")
+            await shell.resize(50, 120)
+            await shell.write(b"while [ \"$(stty size)\" != '50 120' ]; do sleep 0.05; done; echo res''ized\n")
+            await until(b"resized")
+            await shell.write(b"sleep 1000; echo woken $?\n")
+            await asyncio.sleep(0.3)
+            await shell.write(b"\x03")
+            await until(b"^C")
+            await shell.write(b"exit 7\n")
+            assert (await finish(shell))[0] == 7
+
+    real(agent, scenario)
+
+
+def processes(agent: AgentProcess, rig_id: str) -> int:
+    return len(cgroups.processes(f"{agent.installation.cgroup}/c/{rig_id}"))
+
+
+@pytest.mark.parametrize("tty", [None, (24, 80)])
+def test_hanging_up_leaves_nothing(agent: AgentProcess, tty: tuple[int, int] | None) -> None:
+    """Neither in the container nor on the machine; what ignores SIGHUP is killed later."""
+
+    async def scenario(rig: Rig) -> None:
+        async with running(rig) as id:
+            before = processes(agent, id)
+            scripts = ("sleep 1000 & sleep 1000", "trap '' HUP; sleep 1000; sleep 1000")
+            executions = [await rig.containers.exec(id, ("sh", "-c", one), ENV, tty) for one in scripts]
+            await asyncio.sleep(0.2)
+            assert processes(agent, id) > before + 2
+            for execution in executions:
+                await execution.close()
+            async with asyncio.timeout(15):
+                while processes(agent, id) > before or _children(agent):
+                    await asyncio.sleep(0.1)
+
+    real(agent, scenario)
+
+
+def _children(agent: AgentProcess) -> list[str]:
+    """lxc-attach processes of this installation."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            words = path.read_bytes().split(b"\0")
+            if words[0] == b"lxc-attach" and str(agent.installation.run).encode() in words:
+                found.append(path.parent.name)
+    return found
+
+
+def test_a_killed_agent_is_not_noticed(agent: AgentProcess) -> None:
+    async def scenario(rig: Rig) -> None:
+        async with running(rig) as id:
+            execution = await rig.containers.exec(id, ("cat",), ENV, None)
+            agent.kill()
+            agent.start()
+            await execution.write(b"on")
+            await execution.write_eof()
+            assert await finish(execution) == (0, b"on")
+
+    real(agent, scenario)
+
+
+def test_a_container_that_has_no_process_left_to_give(agent: AgentProcess) -> None:
+    async def scenario(rig: Rig) -> None:
+        spec = rig.spec(command=("python3", "-c", _FORKS))
+        await rig.containers.start(spec)
+        await rig.said(spec.id, b"full")
+        with pytest.raises(ContainerError, match="Nothing can be run"):
+            await rig.containers.exec(spec.id, ("true",), ENV, None)
+        await rig.containers.remove(spec.id)
+
+    real(agent, scenario)
+
+
+_FORKS = """
+import os, signal
+try:
+    while os.fork(): pass
+    signal.pause()
+except OSError:
+    print("full", flush=True)
+    signal.pause()
+"""

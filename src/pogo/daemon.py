@@ -47,7 +47,7 @@ from pogo.loops.usage import UsageLoop
 from pogo.router.config import Files
 from pogo.router.haproxy import HaproxyRouter
 from pogo.router.log_receiver import RouterLog
-from pogo.rules import usage
+from pogo.rules import sizes, usage
 from pogo.services import builds, dynos, leases
 from pogo.services.database import Database, load_keys
 from pogo.services.platform import Platform
@@ -89,6 +89,7 @@ def hold_alone(settings: Settings) -> TextIO:
 def assemble(settings: Settings) -> Platform:
     """The platform with the drivers that the settings name."""
     load_keys(settings.state_dir / "keys" / "secrets.key")
+    sizes.offer(sizes.parse_sizes(settings.sizes))
     shutil.rmtree(settings.tmp_dir, ignore_errors=True)
     settings.tmp_dir.mkdir(parents=True)
     store = FileStore(settings.state_dir / "store")

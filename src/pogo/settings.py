@@ -12,8 +12,10 @@ from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pogo.rules.sizes import parse_sizes
 
 CONFIG_FILE = os.environ.get("POGO_CONFIG", "/etc/pogo/pogo.conf")
 
@@ -58,11 +60,20 @@ class Settings(BaseSettings):
     mirror_port: int = 5080
     mirror_allow: str = "*"
     mirror_git: str = ""
+    images: Literal["auto", "mounted", "unpacked"] = "auto"
+    sizes: str = ""
     dyno_disk_mb: int = Field(default=8192, ge=16)
+    dyno_files: int = Field(default=10_000, ge=64, le=1 << 20)
     boot_timeout: float = 60
     stop_grace: float = 30
     restart_pause_max: float = 1200
     dyno_cycle: float = 0
+
+    @field_validator("sizes")
+    @classmethod
+    def _are_sizes(cls, text: str) -> str:
+        parse_sizes(text)
+        return text
 
     @cached_property
     def database(self) -> str:

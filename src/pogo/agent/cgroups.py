@@ -91,6 +91,15 @@ def _weigh_cpu(group: str, shares: int) -> None:
         (directory / "cpu.shares").write_text(str(shares))
 
 
+def lacking(group: str) -> list[str]:
+    """The controllers of dynos' limits that this machine does not have for `group` (of `memory_group`)."""
+    files = {"memory": "memory.max", "pids": "pids.max", "cpu": "cpu.weight"}
+    if UNIFIED:
+        return [name for name, file in files.items() if not (ROOT / group / file).exists()]
+    wanted = ("memory", "pids", "cpu", "cpuacct", "devices", "freezer")
+    return [name for name in wanted if not (ROOT / name / "cgroup.procs").exists()]
+
+
 def memory_used(group: str) -> int:
     """Bytes that the processes of `group` hold, without what the kernel only caches for them."""
     file = (ROOT if UNIFIED else ROOT / "memory") / group / "memory.stat"

@@ -31,7 +31,8 @@ def make_room() -> None:
 def prepare(ours: Installation) -> None:
     """Root's, with the sticky bit where the installation's user makes files too: it cannot swap ours."""
     ours.state.parent.mkdir(parents=True, exist_ok=True)
-    for path, mode in ((ours.state, 0o1775), (ours.run, 0o1775), (ours.records, 0o711), (ours.scratch, 0o700)):
+    modes = {ours.state: 0o1775, ours.run: 0o1775, ours.records: 0o711, ours.scratch: 0o700, ours.unpacked: 0o700}
+    for path, mode in modes.items():
         _own(path, mode, ours.gid)
     for path in rootfs.mount_points(ours.state):
         _own(path, 0o711, 0)

@@ -40,7 +40,7 @@ class Installation:
     """uid, gid: of the user that may call the agent. Everything the agent makes bears `tag` or lies in `state`.
 
     mirror_port: of the proxy of builds, 0 for none. mirror_only: builds reach nothing else. mirror_answers: builds
-    trust the mirror's authority.
+    trust the mirror's authority. images: `mounted`, `unpacked`, or `auto` for what the kernel can do.
     """
 
     state: Path
@@ -54,6 +54,7 @@ class Installation:
     mirror_port: int = 0
     mirror_only: bool = False
     mirror_answers: bool = False
+    images: str = "auto"
 
     @property
     def tag(self) -> str:
@@ -76,6 +77,11 @@ class Installation:
     def scratch(self) -> Path:
         """One directory per container: its writable layer."""
         return self.state / "scratch"
+
+    @property
+    def unpacked(self) -> Path:
+        """Images as directories, where the kernel cannot map the owners of images: see `images`."""
+        return self.state / "unpacked"
 
     @property
     def cgroup(self) -> str:
@@ -148,6 +154,9 @@ def load(environ: Mapping[str, str]) -> Installation:
     beside = package.parent.parent / "buildpacks"
     buildpacks = values.get("POGO_BUILDPACKS_DIR") or (beside if beside.is_dir() else state / "buildpacks")
     mirror = values.get("POGO_MIRROR", "off")
+    images = values.get("POGO_IMAGES", "auto")
+    if images not in ("auto", "mounted", "unpacked"):
+        raise BadConfiguration(f"POGO_IMAGES has to be auto, mounted or unpacked, not {images!r}.")
     return Installation(
         state,
         subnet,
@@ -160,4 +169,5 @@ def load(environ: Mapping[str, str]) -> Installation:
         mirror_port if mirror != "off" else 0,
         mirror != "off" and values.get("POGO_MIRROR_ONLY", "").lower() in TRUE,
         mirror == "answer",
+        images,
     )

@@ -13,8 +13,9 @@ import stat
 import time
 from typing import Protocol
 
-from pogo.agent import records, rootfs, syscalls
+from pogo.agent import images, records, rootfs, syscalls
 from pogo.agent.boot import Boot
+from pogo.agent.images import Image
 from pogo.agent.installation import Installation
 from pogo.agent.peers import Json
 from pogo.errors import ContainerError
@@ -36,6 +37,7 @@ class Holder(Protocol):
     installation: Installation
     loops: dict[tuple[int, int], str]
     resolvers: tuple[str, ...] | None
+    mounted: bool
 
     def free_number(self) -> int: ...
 
@@ -76,7 +78,7 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
         keep.append(stack_fd)
         slug = None
         if has_slug:
-            slug, slug_fd = _loop(agent, fds[0])
+            slug, slug_fd = _image(agent, fds[0], images.unpacker(installation))
             keep.append(slug_fd)
         record = records.Record(
             id=id,
@@ -206,7 +208,7 @@ def _hold(installation: Installation, ids: tuple[str, ...]) -> list[int]:
     return held
 
 
-def _stack(agent: Holder, name: str) -> tuple[str, int]:
+def _stack(agent: Holder, name: str) -> tuple[Image, int]:
     require(_STACK.fullmatch(name) is not None, f"{name!r} is no name of a stack.")
     path = agent.installation.state / "stacks" / name / "current"
     try:
@@ -219,9 +221,21 @@ def _stack(agent: Holder, name: str) -> tuple[str, int]:
         there = os.fstat(image)
         mine = stat.S_ISREG(there.st_mode) and there.st_uid in (0, os.geteuid())
         require(mine, f"The image of {name} is no file of root's.")
-        return _loop(agent, image)
+        return _image(agent, image, 0)
     finally:
         os.close(image)
+
+
+def _image(agent: Holder, file: int, owner: int) -> tuple[Image, int]:
+    """The image in an open file, and a descriptor that has to stay open until the container has it.
+
+    owner: to whom what is unpacked of it belongs.
+    """
+    if agent.mounted:
+        path, device = _loop(agent, file)
+        return Image(path), device
+    source = os.dup(file)
+    return Image("", source, images.key(source), owner), source
 
 
 def _loop(agent: Holder, image: int) -> tuple[str, int]:

@@ -1,22 +1,21 @@
 """The file system of a container: overlay of small files, slug, what it continues, and stack.
 
-Nothing is copied or chowned: slug and stack are images on loop devices whose owners are mapped at
-mount time, so all containers of a host share their pages. Mounts live in the monitor's own mount
-namespace and go with it.
+Nothing is copied or chowned: slug and stack are images whose owners are mapped at mount time, so all
+containers of a host share their pages (on old kernels: directories, see `images`). Mounts live in the
+monitor's own mount namespace and go with it.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pogo.agent import syscalls
+from pogo.agent import images, syscalls
+from pogo.agent.images import Image
 from pogo.agent.installation import UIDS_PER_APP, Installation
 from pogo.agent.syscalls import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
-from pogo.errors import ContainerError
 
 APP_UID = 1000
 MOUNT_POINT = "run/root"
@@ -48,15 +47,15 @@ exit($status);
 
 @dataclass(frozen=True)
 class Layout:
-    """What is to be seen in a container. stack, slug: paths of loop devices that hold a squashfs image.
+    """What is to be seen in a container.
 
     continues: ids of ended containers, nearest first. inputs: descriptors of files.
     """
 
     id: str
     base: int
-    stack: str
-    slug: str | None
+    stack: Image
+    slug: Image | None
     continues: tuple[str, ...]
     inputs: Mapping[str, int]
     outputs: bool
@@ -91,18 +90,18 @@ def assemble(installation: Installation, layout: Layout) -> None:
     """
     everyone = f"0 {layout.base} {UIDS_PER_APP}"
     userns = syscalls.user_namespace(everyone, everyone)
-    app = f"0 {layout.base + APP_UID} 1"
+    app = f"{layout.slug.owner if layout.slug else 0} {layout.base + APP_UID} 1"
     slug_userns = syscalls.user_namespace(app, app) if layout.slug else None
     shown = _shown(installation, layout)
     os.chdir(installation.state)
     syscalls.unshare(syscalls.CLONE_NEWNS)
     syscalls.mount("", "/", "", syscalls.MS_REC | syscalls.MS_SLAVE)
 
-    stack = _image(layout.stack, userns, _READ_ONLY)
+    stack = images.mount(installation, layout.stack, userns)
     trusted = _trusted(installation, stack) if layout.builder and installation.mirror_answers else {}
     mounts = [_small_files(layout, tuple(shown), trusted)]
-    if layout.slug:
-        mounts.append(_image(layout.slug, slug_userns, _READ_ONLY))
+    if layout.slug and slug_userns is not None:
+        mounts.append(images.mount(installation, layout.slug, slug_userns))
     mounts.append(stack)
     for number, fd in enumerate(mounts):
         syscalls.move_mount(fd, f"run/l/{number}")
@@ -118,19 +117,6 @@ def assemble(installation: Installation, layout: Layout) -> None:
     os.close(userns)
     if slug_userns is not None:
         os.close(slug_userns)
-
-
-def _image(device: str, userns: int | None, attributes: int) -> int:
-    fd = syscalls.new_mount("squashfs", {"source": device, "ro": ""}, attributes)
-    try:
-        syscalls.mount_setattr(fd, attributes, userns)
-    except OSError as error:
-        os.close(fd)
-        if error.errno != errno.EINVAL:
-            raise
-        needed = "Linux 6.2 or newer is needed (Debian 12: linux-image-amd64 of bookworm-backports)"
-        raise ContainerError(f"this kernel cannot map the owners of a squashfs image: {needed}") from error
-    return fd
 
 
 def _shown(installation: Installation, layout: Layout) -> dict[str, int]:

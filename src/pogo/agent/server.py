@@ -16,12 +16,13 @@ import select
 import shutil
 import signal
 import socket
+import time
 import traceback
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-from pogo.agent import directories, monitor, network, records, syscalls
+from pogo.agent import directories, images, monitor, network, records, syscalls
 from pogo.agent.installation import Installation
 from pogo.agent.joining import Joining
 from pogo.agent.peers import Connection, Json, announce_end, answer, is_allowed, peer_uid, send_once
@@ -38,6 +39,7 @@ class Agent:
         self.connections: dict[int, Connection] = {}
         self.loops = syscalls.loop_devices()
         self.resolvers: tuple[str, ...] | None = None
+        self.mounted = True
         self.monitors: dict[int, str] = {}
         self.next_number = int.from_bytes(os.urandom(4))
 
@@ -47,6 +49,7 @@ class Agent:
         """Until SIGTERM or SIGINT. Containers and their monitors stay."""
         directories.prepare(self.installation)
         guard = self._only_one()
+        self.mounted = images.choose(self.installation)
         directories.make_room()
         self.refresh_network()
         for path in [*self.installation.records.glob(".*")]:
@@ -62,6 +65,7 @@ class Agent:
         stopping: list[int] = []
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: stopping.append(number))
+        tend_at = 0.0
         gc.collect()
         gc.freeze()
         while not stopping:
@@ -76,6 +80,9 @@ class Agent:
                     self._reap_children()
                 elif fd in self.connections:
                     self._receive(self.connections[fd])
+            if time.monotonic() >= tend_at:
+                tend_at = time.monotonic() + images.TEND_SECONDS
+                self._fork(lambda: (images.clear if self.mounted else images.tend)(self.installation), set())
             if disk.is_due():
                 running = [record for record in self.records.values() if self._exit(record.id) is None]
                 disk.begun(self._fork(lambda: end_those_that_fill(self.installation, running), set()))  # noqa: B023

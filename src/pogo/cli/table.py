@@ -189,6 +189,7 @@ COMMANDS = (
     ),
     Command("config:set", "config:assign", "set config vars: A=1 B=2", (), APP, ("config:add",), strict=False),
     Command("config:unset", "config:unset", "remove config vars", (), APP, ("config:remove",), strict=False),
+    Command("doctor", "doctor:examine", "examine the platform (on its own machine, as root)", (), (JSON,)),
     Command(
         "domains",
         "domains:show",

@@ -53,6 +53,7 @@ OUR_COMMANDS = {
     "buildpacks:mirrors:remove",
     "buildpacks:register",
     "buildpacks:unregister",
+    "doctor",
     "env",
     "mirror",
     "mirror:log",

@@ -1,14 +1,15 @@
-"""`python -m pogo.install up|down`, called by bin/up and bin/down."""
+"""`python -m pogo.install up|down|doctor`, called by bin/up, bin/down and `pogo doctor`."""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
+from pogo.agent.command import with_config
+from pogo.agent.installation import DEFAULT_CONFIG
 from pogo.errors import PogoError
-from pogo.install.down import down
-from pogo.install.up import up
 
 
 def main() -> int:
@@ -19,19 +20,40 @@ def main() -> int:
     verbs.choices["down"].add_argument("--keep-dynos", action="store_true", help="let the containers run on")
     verbs.choices["down"].add_argument("--purge", action="store_true", help="remove the installation with all apps")
     verbs.choices["down"].add_argument("--yes", action="store_true", help="do not ask before removing")
+    verbs.add_parser("doctor", prog="pogo doctor").add_argument("--json", action="store_true", help="for programs")
     options = parser.parse_args()
     try:
+        if options.verb == "doctor":
+            return doctor(as_json=options.json)
         if options.verb == "up":
+            from pogo.install.up import up
+
             up(options.checkout)
         else:
+            from pogo.install.down import down
+
             down(options.checkout, keep_dynos=options.keep_dynos, purge=options.purge, yes=options.yes)
     except PogoError as error:
         print("\n" + "\n".join(f" !    {row}" for row in error.message.splitlines()), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print(f"\n !    Interrupted. The next bin/{options.verb} goes on from here.", file=sys.stderr)
+        again = "" if options.verb == "doctor" else f" The next bin/{options.verb} goes on from here."
+        print(f"\n !    Interrupted.{again}", file=sys.stderr)
         return 130
     return 0
+
+
+def doctor(*, as_json: bool) -> int:
+    """The settings are those of the installation whose program this is; they are read when modules are loaded."""
+    os.environ["POGO_CONFIG"] = with_config(os.environ, Path(sys.prefix)).get("POGO_CONFIG", DEFAULT_CONFIG)
+    from pogo.install.doctor import check, report
+
+    found = report.examine()
+    if as_json:
+        print(check.as_json(found))
+    else:
+        check.show(found)
+    return check.status(found)
 
 
 if __name__ == "__main__":

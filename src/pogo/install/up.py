@@ -18,6 +18,8 @@ from pogo.errors import PogoError, Unavailable
 from pogo.install import build_env, certificates, configuration, first_app, parts, places, ports, processes, trust
 from pogo.install import caller as callers
 from pogo.install.caller import Caller
+from pogo.install.doctor import report
+from pogo.install.doctor.platform import own_processes
 from pogo.install.progress import Say, line, step
 from pogo.install.supervision import Service, Supervisor, up_to_date
 from pogo.mirror import authority as mirror_authority
@@ -63,7 +65,8 @@ def up(checkout: Path) -> None:
     names = settings.stack_names
     for name in names:
         stack.find(name)
-    ports.check(settings, _own_processes(here.supervisor))
+    with step("This machine"):
+        report.refuse(report.before_start(settings, own_processes(here.supervisor)))
     with step("Users, keys, names"):
         _places(here)
     _stacks(here, [settings.default_stack])
@@ -227,10 +230,6 @@ def _until_healthy(here: Installation, services: list[Service]) -> None:
             logs = "\n".join(f"  {here.supervisor.log(one.name)}" for one in down)
             raise Unavailable(f"The platform was started but does not answer. Not running: {_names(down)}. See\n{logs}")
         time.sleep(0.05)
-
-
-def _own_processes(supervisor: Supervisor) -> set[int]:
-    return {pid for name in ("agent", "pogod", "mirror", "router") if (pid := supervisor.pid(name))}
 
 
 def _remove_old_environments(here: Installation) -> None:

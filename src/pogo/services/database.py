@@ -6,15 +6,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cryptography.fernet import Fernet, MultiFernet
-from sqlalchemy import PoolProxiedConnection, create_engine, event
+from sqlalchemy import Connection, PoolProxiedConnection, create_engine, event
 from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from pogo.errors import Conflict, StorageFull, Unavailable
 from pogo.model.base import EncryptedJson
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 T = TypeVar("T")
 
@@ -112,12 +115,27 @@ def _explained() -> Iterator[None]:
 def migrate(url: str) -> None:
     """Bring the schema to this version. A database of a newer version is refused by Alembic."""
     from alembic import command  # only bin/up migrates: pogod starts without it
+
+    config = _migrations()
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    command.upgrade(config, "head")
+
+
+def revisions(connection: Connection) -> tuple[str | None, str]:
+    """The revision of the schema that is there (None: of none), and the newest one."""
+    from alembic.migration import MigrationContext
+    from alembic.script import ScriptDirectory
+
+    newest = ScriptDirectory.from_config(_migrations()).get_current_head()
+    return MigrationContext.configure(connection).get_current_revision(), newest or ""
+
+
+def _migrations() -> Config:
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parents[1] / "model" / "migrations"))
-    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
-    command.upgrade(config, "head")
+    return config
 
 
 def load_keys(file: Path) -> None:

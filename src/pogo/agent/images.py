@@ -1,0 +1,222 @@
+"""Stacks and slugs as a container's layers: mounted as they are, or unpacked where the kernel cannot map their owners.
+
+Linux maps the owners of a squashfs since 6.2. On an older kernel an image is unpacked once into a directory,
+whose owners it does map, and which all containers share as they share the image: see docs/decisions/0014.
+
+    unpacked/<key>        the files, once all of them are there
+    unpacked/.<key>       its lock, held by every monitor that shows it; its time tells when it was last wanted
+    unpacked/.new-<key>   what a killed monitor has left; the next one begins anew
+
+Monitors unpack, under the lock, so that the agent never waits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from pogo.agent import syscalls
+from pogo.agent.installation import UIDS_PER_APP, BadConfiguration, Installation
+from pogo.agent.syscalls import MOUNT_ATTR_NODEV, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY
+from pogo.errors import CommandFailed, ContainerError
+
+KEPT_SECONDS = 3600.0  # how long what nobody shows is kept
+TEND_SECONDS = 600.0
+_READ_ONLY = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_RDONLY
+_UNPACK_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Image:
+    """device: path of the loop device that holds it, where images are mounted; else empty.
+
+    source: the open file, to be unpacked; key: the name of its directory; owner: the uid to whom all of it belongs
+    there, 0 for a stack's many.
+    """
+
+    device: str
+    source: int = -1
+    key: str = ""
+    owner: int = 0
+
+
+def key(image: int) -> str:
+    """Of the open file: a changed image is another one."""
+    there = os.fstat(image)
+    return f"{there.st_dev:x}-{there.st_ino:x}-{there.st_size:x}-{there.st_mtime_ns:x}"
+
+
+def unpacker(installation: Installation) -> int:
+    """Who unpacks slugs and owns them then: a uid of the first app's range that no process has in there.
+
+    Slugs come from apps: root reads none of them with a program of the outside.
+    """
+    return installation.base(0) + UIDS_PER_APP - 1
+
+
+def choose(installation: Installation) -> bool:
+    """Whether images are mounted; else they are unpacked. Called once, by the agent, which also writes it down.
+
+    Raises BadConfiguration where the settings want what the kernel cannot do.
+    """
+    wanted = installation.images
+    why = "" if wanted == "unpacked" else _why_not_mounted(installation)
+    if why and wanted == "mounted":
+        raise BadConfiguration(f"POGO_IMAGES=mounted cannot be: {why}")
+    mounted = wanted != "unpacked" and not why
+    chosen = installation.run / "images"
+    chosen.unlink(missing_ok=True)
+    with open(os.open(chosen, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as file:
+        file.write("mounted\n" if mounted else "unpacked\n")
+    return mounted
+
+
+def _why_not_mounted(installation: Installation) -> str:
+    trial = installation.scratch / ".image"  # nobody else makes files there
+    try:
+        _make_trial(trial)
+        require_mapped(trial)
+    except OSError as error:
+        return str(error)
+    finally:
+        trial.unlink(missing_ok=True)
+    return ""
+
+
+def _make_trial(path: Path) -> None:
+    empty = path.with_name(".empty")
+    empty.mkdir(exist_ok=True)
+    args = ["mksquashfs", str(empty), str(path), "-quiet", "-no-progress", "-noappend", "-all-root"]
+    try:
+        done = subprocess.run(args, capture_output=True, text=True, check=False)
+    finally:
+        empty.rmdir()
+    if done.returncode:
+        raise CommandFailed(args, done.returncode, done.stderr)
+
+
+def require_mapped(image: Path) -> None:
+    """Raises OSError where this kernel cannot mount a squashfs with other owners than it has."""
+    fd = os.open(image, os.O_RDONLY | os.O_CLOEXEC)
+    device, path = syscalls.loop_configure(fd)
+    mount = -1
+    try:
+        mount = syscalls.new_mount("squashfs", {"source": path, "ro": ""}, _READ_ONLY)
+        userns = syscalls.user_namespace("0 65536 65536", "0 65536 65536")
+        try:
+            syscalls.mount_setattr(mount, _READ_ONLY, userns)
+        finally:
+            os.close(userns)
+    finally:
+        for one in (fd, device, *([mount] if mount >= 0 else [])):
+            os.close(one)
+
+
+def mount(installation: Installation, image: Image, userns: int) -> int:
+    """A detached, read-only mount with owners mapped. Of what is unpacked, this process holds the lock from then on."""
+    if image.device:
+        fd = syscalls.new_mount("squashfs", {"source": image.device, "ro": ""}, _READ_ONLY)
+    else:
+        _hold(installation.unpacked, image)
+        fd = syscalls.open_tree(os.open(installation.unpacked / image.key, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC))
+    syscalls.mount_setattr(fd, _READ_ONLY, userns)
+    return fd
+
+
+def _hold(home: Path, image: Image) -> None:
+    """Makes sure that the image is unpacked, and holds its lock for the life of this process.
+
+    Waits for another monitor that is unpacking it.
+    """
+    guard = _held(home / f".{image.key}")
+    os.utime(guard)
+    if not (home / image.key).exists():
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        if not (home / image.key).exists():
+            _unpack(home, image)
+    fcntl.flock(guard, fcntl.LOCK_SH)
+
+
+def _held(path: Path) -> int:
+    """The lock, shared; another one where it was removed while it was waited for."""
+    while True:
+        guard = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        fcntl.flock(guard, fcntl.LOCK_SH)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(path.stat(), os.fstat(guard)):
+                return guard
+        os.close(guard)
+
+
+def _unpack(home: Path, image: Image) -> None:
+    new = home / f".new-{image.key}"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(mode=0o755)
+    os.chown(new, image.owner, image.owner)
+    args = ["unsquashfs", "-quiet", "-no-progress", "-force", "-processors", "2", "-dest", ".", "/proc/self/fd/0"]
+    who = image.owner
+    try:
+        done = subprocess.run(
+            args,
+            cwd=new,  # entered by root: its owner does not get there, nor does anyone else
+            stdin=image.source,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_UNPACK_SECONDS,
+            umask=0o022,
+            user=who,
+            group=who,
+            extra_groups=[],
+        )
+        if done.returncode:
+            raise ContainerError(f"its files cannot be unpacked: {done.stderr[-500:] or done.stdout[-500:]}")
+        new.rename(home / image.key)
+    except BaseException:
+        shutil.rmtree(new, ignore_errors=True)
+        raise
+
+
+def tend(installation: Installation) -> None:
+    """Unpacks the stacks before anyone waits for them, and clears away what is not wanted any more."""
+    wanted = set()
+    for link in (installation.state / "stacks").glob("*/current"):
+        source = os.open(link, os.O_RDONLY | os.O_CLOEXEC)
+        image = Image("", source, key(source))
+        wanted.add(image.key)
+        _hold(installation.unpacked, image)
+    clear(installation, wanted)
+
+
+def clear(installation: Installation, spared: Collection[str] = (), keep: float = KEPT_SECONDS) -> None:
+    """Removes what nobody shows and nobody wanted for `keep` seconds, and what killed monitors have left.
+
+    spared: keys.
+    """
+    home = installation.unpacked
+    for path in home.iterdir():
+        name = path.name.removeprefix(".new-").removeprefix(".")
+        if name in spared:
+            continue
+        guard = os.open(home / f".{name}", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if path.name.startswith(".new-"):
+                shutil.rmtree(path, ignore_errors=True)
+            elif time.time() - os.fstat(guard).st_mtime >= keep:
+                gone = home / f".new-{name}"
+                if (home / name).exists():
+                    (home / name).rename(gone)
+                shutil.rmtree(gone, ignore_errors=True)
+                (home / f".{name}").unlink(missing_ok=True)
+        except BlockingIOError:
+            continue  # it is shown, or being unpacked
+        finally:
+            os.close(guard)

@@ -1,4 +1,4 @@
-"""The attach server: the terminals of one-off dynos, for the official CLI and for `pogo`.
+"""The attach server: terminals of one-off dynos and of what is run inside others, for the official CLI and `pogo`.
 
 The protocol is in `pogo.rules.rendezvous`; the secret of a session is in its attach URL.
 """
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import structlog
 
 from pogo.api.tls_stream import TlsStream
-from pogo.containers import Attachment, Containers
+from pogo.containers import Attachment, Containers, Execution
 from pogo.errors import PogoError, Unavailable
 from pogo.rules import rendezvous as rules
 
@@ -47,13 +47,18 @@ class _Typed:
 
 @dataclass(frozen=True)
 class AttachTarget:
-    """What a secret stands for. tty: whether the container was started with a terminal."""
+    """What a secret stands for. tty: whether there is a terminal.
+
+    opening: None for the first process of the container; else what starts another one, or connects to a port.
+    """
 
     container_id: str
     tty: bool
+    opening: Callable[[], Awaitable[Execution]] | None = None
 
 
 Wire = rules.RawWire | rules.FramedWire
+Ended = Callable[[], Awaitable[int | None]]
 
 
 class Rendezvous:
@@ -124,7 +129,7 @@ class Rendezvous:
             if hello.framed:
                 wire = rules.FramedWire()
             target = await self._claim(hello.secret)
-            attachment = await self._containers.attach(target.container_id)
+            attachment, ended = await self._open(target)
         except (PogoError, rules.ProtocolError) as error:
             await stream.write(rules.GREETING)
             await stream.write(wire.message(str(error)))
@@ -135,7 +140,7 @@ class Rendezvous:
         try:
             await stream.write(rules.GREETING)
             typed = _Typed()
-            there = await self._relay(stream, wire, target, attachment, typed)
+            there = await self._relay(stream, wire, target, attachment, ended, typed)
         finally:
             with suppress(OSError, PogoError):
                 await attachment.close()
@@ -144,12 +149,19 @@ class Rendezvous:
                 await _let_input_end(stream, typed, EOT_SECONDS[target.tty])
             await stream.finish(LINGER_SECONDS)
 
+    async def _open(self, target: AttachTarget) -> tuple[Attachment, Ended]:
+        if target.opening is not None:
+            execution = await target.opening()
+            return execution, execution.wait
+        attachment = await self._containers.attach(target.container_id)
+        return attachment, lambda: self._exit_status(target.container_id)
+
     async def _relay(
-        self, stream: TlsStream, wire: Wire, target: AttachTarget, attachment: Attachment, typed: _Typed
+        self, stream: TlsStream, wire: Wire, target: AttachTarget, attachment: Attachment, ended: Ended, typed: _Typed
     ) -> bool:
         """Until one side ends; returns whether the client is still there."""
         incoming = asyncio.create_task(_pass_input(stream, wire, target, attachment, typed))
-        outgoing = asyncio.create_task(self._pass_output(stream, wire, target, attachment))
+        outgoing = asyncio.create_task(_pass_output(stream, wire, attachment, ended))
         try:
             await asyncio.wait({incoming, outgoing}, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -163,23 +175,6 @@ class Rendezvous:
             if isinstance(result, Exception):
                 raise result
         return not outgoing.cancelled()
-
-    async def _pass_output(self, stream: TlsStream, wire: Wire, target: AttachTarget, attachment: Attachment) -> None:
-        """Until the process has ended; then tell its exit status where the client can hear it."""
-        async with _Output(attachment) as output:
-            held = b""
-            while True:
-                gathered = await output.gather(GATHER_SECONDS if not wire.framed else 0, HOLD_SECONDS if held else None)
-                # Nothing new in time, or the end: what was held back goes as it is.
-                records, held = wire.pack(held + gathered, flush=not gathered)
-                for record in records:
-                    await stream.write(record)
-                if output.ended and not gathered:
-                    break
-        # A process that closed its output may still work: hanging it up now would be wrong.
-        status = await self._exit_status(target.container_id)
-        if wire.framed:
-            await stream.write(rules.encode_exit(-1 if status is None else status))
 
 
 class _Output:
@@ -222,6 +217,24 @@ class _Output:
         self._read = None
         self.ended = not data
         return data
+
+
+async def _pass_output(stream: TlsStream, wire: Wire, attachment: Attachment, ended: Ended) -> None:
+    """Until the process has ended; then tell its exit status where the client can hear it."""
+    async with _Output(attachment) as output:
+        held = b""
+        while True:
+            gathered = await output.gather(GATHER_SECONDS if not wire.framed else 0, HOLD_SECONDS if held else None)
+            # Nothing new in time, or the end: what was held back goes as it is.
+            records, held = wire.pack(held + gathered, flush=not gathered)
+            for record in records:
+                await stream.write(record)
+            if output.ended and not gathered:
+                break
+    # A process that closed its output may still work: hanging it up now would be wrong.
+    status = await ended()
+    if wire.framed:
+        await stream.write(rules.encode_exit(-1 if status is None else status))
 
 
 async def _read(attachment: Attachment) -> bytes:

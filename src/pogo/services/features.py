@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from pogo.errors import NotFound
 from pogo.model import App
-from pogo.rules.features import FEATURES, Feature
+from pogo.rules.features import FEATURES, Feature, is_on, switch
 from pogo.services.database import Database
 
 
@@ -21,7 +21,7 @@ def find_feature(name_or_id: str, id_of: dict[str, str]) -> Feature:
 def switch_feature(db: Database, app: App, feature: Feature, *, on: bool) -> App:
     with db.write() as session:
         row = session.get_one(App, app.id)
-        row.features = sorted({*row.features, feature.name} if on else set(row.features) - {feature.name})
+        row.features = switch(feature.name, row.features, on=on)
         return row
 
 
@@ -29,4 +29,4 @@ def apps_with(db: Database, feature: str) -> set[str]:
     """Ids of the living apps where it is on."""
     with db.read() as session:
         rows = session.execute(select(App.id, App.features).where(App.destroyed_at.is_(None)))
-        return {id for id, features in rows if feature in features}
+        return {id for id, features in rows if is_on(feature, features)}

@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
-from pogo.containers import Containers
+from pogo.containers import Containers, Execution
 from pogo.logs import Line, LogStore
 from pogo.router import Router
 from pogo.rules.usage import Sample
 from pogo.services.database import Database
+from pogo.services.inside import Openings
 from pogo.settings import Settings
 from pogo.store import BlobStore
 
@@ -72,7 +73,10 @@ class Hints:
 
 @dataclass
 class Platform:
-    """One running pogod. node: this host's name in leases and claims. samples: the last ones of all dynos."""
+    """One running pogod. node: this host's name in leases and claims. samples: the last ones of all dynos.
+
+    openings: of the attach server, besides one-off dynos.
+    """
 
     settings: Settings
     db: Database
@@ -84,6 +88,7 @@ class Platform:
     node: str
     hints: Hints = field(default_factory=Hints)
     samples: Sequence[Sample] = ()
+    openings: Openings[Execution] = field(default_factory=Openings)
 
     async def call(self, function: Callable[..., T], /, *args: object, **kwargs: object) -> T:
         """Run a service in a thread, with the database as its first argument."""

@@ -57,7 +57,7 @@ def info(me: Me, app: TheApp, dyno: str) -> Response:
 
 @router.post("/apps/{app}/dynos")
 def run(me: Me, app: TheApp, body: NewDyno) -> Response:
-    row, secret = dynos.run(me.platform.db, app, _request(body))
+    row, secret = dynos.run(me.platform.db, app, run_request(body))
     announce.note(me, app, f"Starting process with command `{body.command}`")
     me.platform.hints.wake("dynos")
     settings = me.platform.settings
@@ -65,7 +65,7 @@ def run(me: Me, app: TheApp, body: NewDyno) -> Response:
     return answer(show.dyno(app, row, attach_url), 201)
 
 
-def _request(body: NewDyno) -> dynos.RunRequest:
+def run_request(body: NewDyno) -> dynos.RunRequest:
     type = body.type or "run"
     if not names.PROCESS_TYPE.fullmatch(type):
         raise InvalidParams("Invalid request: `type` may have letters, digits, - and _ (1 to 128 characters)")

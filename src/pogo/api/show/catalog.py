@@ -7,7 +7,7 @@ from typing import Any
 from pogo.api.show.shapes import named, stable_id, time
 from pogo.model import App
 from pogo.rules import sizes
-from pogo.rules.features import Feature
+from pogo.rules.features import Feature, is_on
 
 SINCE = "2026-01-01T00:00:00Z"
 GENERATION = named("generation", "cedar")
@@ -39,7 +39,7 @@ def feature(app: App, found: Feature) -> dict[str, Any]:
         "description": found.description,
         "display_name": found.title,
         "doc_url": "",
-        "enabled": found.name in app.features,
+        "enabled": is_on(found.name, app.features),
         "feedback_email": "",
         "id": feature_id(found.name),
         "name": found.name,

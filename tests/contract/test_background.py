@@ -59,7 +59,7 @@ def test_their_io_waits_for_that_of_others(run: Callable[[Scenario], None], back
 
 def test_peak_memory_is_seen(run: Callable[[Scenario], None]) -> None:
     async def scenario(rig: Rig) -> None:
-        hungry = ("perl", "-e", "my $x = 'x' x (60 << 20); sleep 1")
+        hungry = ("perl", "-e", "my $x = 'x' x (60 << 20); sleep 3")
         end, _ = await rig.run(command=hungry, limits=Limits(MEMORY, background=True))
         assert end.status == 0 and 60 << 20 <= end.peak < 160 << 20, end
 

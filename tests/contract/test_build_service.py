@@ -43,7 +43,7 @@ def test_a_build_is_measured_and_ends_though_it_leaves_processes(run: Callable[.
     async def scenario(it: Service) -> None:
         it.start()
         build = it.push(
-            "sleep 1000 & setsid sleep 1000 & perl -e 'my $x = q(x) x (50 << 20); sleep 1'; echo n > $CACHE/n"
+            "sleep 1000 & setsid sleep 1000 & perl -e 'my $x = q(x) x (50 << 20); sleep 3'; echo n > $CACHE/n"
         )
         done = await it.ended(build)
         assert done.status == "succeeded", it.output(build)

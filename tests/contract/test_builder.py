@@ -195,7 +195,7 @@ def test_a_pack_that_cannot_be_had(run: Runner, pack: str, reason: str) -> None:
             "Python 3.9, asked for by .python-version, is not available",
         ),
         ({"requirements.txt": "no-such-package-of-pogo==99"}, "pip could not install the dependencies"),
-        ({"static.json": '{"root": "nowhere"}'}, "static.json: the root 'nowhere' is not a directory"),
+        ({"static.json": '{"root": "nowhere"}'}, "static.json: root: 'nowhere' is not a directory of the app."),
     ],
 )
 def test_what_bad_input_gets(run: Runner, files: Mapping[str, str], reason: str) -> None:

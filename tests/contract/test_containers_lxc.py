@@ -241,6 +241,29 @@ def test_memory_limit_kills_and_is_told(run: Callable[[Scenario], None]) -> None
     run(scenario)
 
 
+def test_the_quota_is_what_it_is_told_and_more_is_what_kills_it(run: Callable[[Scenario], None]) -> None:
+    async def scenario(rig: Rig) -> None:
+        limits = Limits(memory=128 << 20, quota=64 << 20, files=100)
+        hungry = "my $x; $x .= 'x' x (1 << 20) for 1 .. %d; print length($x) >> 20"
+        told = 'cat /sys/fs/cgroup/memory/memory.limit_in_bytes; ulimit -n; exec perl -e "$0"'
+        end, output = await rig.run(command=("sh", "-c", told, hungry % 90), limits=limits)
+        assert (end.status, output.decode()) == (0, f"{64 << 20}\n100\n90")
+        end, _ = await rig.run(command=("perl", "-e", hungry % 140), limits=limits)
+        assert (end.status, end.oom) == (137, True)
+
+    run(scenario)
+
+
+def test_cpu_is_limited_where_that_is_asked_for(run: Callable[[Scenario], None]) -> None:
+    async def scenario(rig: Rig) -> None:
+        busy = "my $end = time + 2; 1 while time < $end; printf '%.2f', (times)[0]"
+        end, used = await rig.run(command=("perl", "-e", busy), limits=Limits(memory=64 << 20, cpu=20))
+        assert end.status == 0
+        assert float(used) < 0.9  # of the one to two seconds in which it ran
+
+    run(scenario)
+
+
 def test_number_of_processes_is_limited(run: Callable[[Scenario], None]) -> None:
     async def scenario(rig: Rig) -> None:
         script = (

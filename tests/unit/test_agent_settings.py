@@ -115,12 +115,13 @@ def test_configuration_confines_the_process(unified: bool, own: str) -> None:
         netns="/proc/1/fd/9",
         seccomp=Path("/srv/seccomp"),
         pids=99,
+        files=200,
         file_size=0,
         tcp=0,
         tty=False,
     )
     lines = text.splitlines()
-    for line in ("lxc.no_new_privs = 1", "lxc.cap.keep = none", "lxc.init.uid = 1000", own):
+    for line in ("lxc.no_new_privs = 1", "lxc.prlimit.nofile = 200", "lxc.cap.keep = none", "lxc.init.uid = 1000", own):
         assert line in lines
     devices = [line for line in lines if ".devices." in line]
     assert devices[0] == f"{own.split('.pids', maxsplit=1)[0]}.devices.deny = a"

@@ -27,6 +27,7 @@ _PIPE_BYTES = 256 << 10
 class Boot:
     """What a monitor inherits from the agent. lock, listener, client and `keep` stay open in it to its end.
 
+    cpu: per cent of one CPU, 0 for no limit; files: that a process may have open.
     tty: (rows, columns); spool: bytes of output kept; keep: descriptors of images and inputs.
     reserve: bytes of the disk that have to stay free; 0 for no limit.
     """
@@ -35,6 +36,8 @@ class Boot:
     record: records.Record
     layout: rootfs.Layout
     cpu_shares: int
+    cpu: int
+    files: int
     tty: tuple[int, int] | None
     stdin: bool
     spool: int
@@ -68,6 +71,8 @@ def start(boot: Boot) -> Process:
     rootfs.assemble(installation, layout)
     oom = cgroups.memory_group(boot.group, layout.memory)
     cgroups.weigh(boot.group, boot.cpu_shares, record.background)
+    if boot.cpu:
+        cgroups.limit_cpu(boot.group, boot.cpu)
     path = records.directory(installation, record.id)
     (path / "lxc.conf").write_text(
         lxc.configuration(
@@ -80,6 +85,7 @@ def start(boot: Boot) -> Process:
             netns=f"/proc/{os.getpid()}/fd/{netns}",
             seccomp=installation.run / "seccomp",
             pids=layout.pids,
+            files=boot.files,
             file_size=0 if record.background else record.disk,
             tcp=layout.memory // 8 if cgroups.TCP_APART else 0,
             tty=boot.tty is not None,

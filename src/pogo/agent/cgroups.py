@@ -16,6 +16,7 @@ ROOT = Path("/sys/fs/cgroup")
 BACKGROUND_SHARES = 16  # an eighth of the smallest dyno's
 _IO_WEIGHTS = ("io.bfq.weight", "io.weight", "blkio.bfq.weight", "blkio.weight")
 _IO_BACKGROUND = 10  # of 100 for a group that nobody has set
+_CPU_PERIOD = 100_000  # microseconds, in which its share is given; the kernel wants at least a hundredth of it
 UNIFIED = (ROOT / "cgroup.controllers").exists()
 # v1 counts TCP's buffers in no limit but this one, and without it all containers share the machine's.
 TCP_APART = (ROOT / "memory" / "memory.kmem.tcp.limit_in_bytes").exists()
@@ -89,6 +90,18 @@ def _weigh_cpu(group: str, shares: int) -> None:
         (directory / "cpu.weight").write_text(str(max(1, min(10_000, shares * 100 // 1024))))
     else:
         (directory / "cpu.shares").write_text(str(shares))
+
+
+def limit_cpu(group: str, percent: int) -> None:
+    """Gives all of `group` (of `memory_group`) no more than `percent` of one CPU's time."""
+    microseconds = percent * _CPU_PERIOD // 100
+    if UNIFIED:
+        (ROOT / group / "cpu.max").write_text(f"{microseconds} {_CPU_PERIOD}")
+        return
+    directory = ROOT / "cpu" / group
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "cpu.cfs_period_us").write_text(str(_CPU_PERIOD))
+    (directory / "cpu.cfs_quota_us").write_text(str(microseconds))
 
 
 def lacking(group: str) -> list[str]:

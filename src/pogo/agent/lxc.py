@@ -8,6 +8,7 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
+FILES = 10_000  # that a process may have open: Heroku's number
 _DENIED = """
 acct add_key bpf delete_module fanotify_init finit_module fsconfig fsmount fsopen fspick init_module io_uring_enter
 io_uring_register io_uring_setup kexec_file_load kexec_load keyctl lookup_dcookie mount mount_setattr
@@ -45,16 +46,18 @@ def configuration(
     netns: str,
     seccomp: Path,
     pids: int,
+    files: int,
     file_size: int,
     tcp: int,
     tty: bool,
 ) -> str:
     """The text of the configuration file.
 
-    cgroup: the installation's group; group: the container's; unified: cgroup v2; netns: a path; file_size: of one
+    cgroup: the installation's group; group: the container's; unified: cgroup v2; netns: a path; files: that a process
+    may have open, where this process may; file_size: of one
     file, in bytes, 0 for any; tcp: bytes of socket buffers where they have a limit of their own, else 0.
     """
-    files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 10_000)
+    files = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], files)
     limit = "lxc.cgroup2" if unified else "lxc.cgroup"
     lines = [
         f"lxc.uts.name = {id}",

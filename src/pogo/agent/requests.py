@@ -13,7 +13,7 @@ import stat
 import time
 from typing import Protocol
 
-from pogo.agent import images, records, rootfs, syscalls
+from pogo.agent import images, lxc, records, rootfs, syscalls
 from pogo.agent.boot import Boot
 from pogo.agent.images import Image
 from pogo.agent.installation import Installation
@@ -64,6 +64,9 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
     labels = _pairs(spec["labels"])
     _require_size("labels", _MOST_LABELS, *labels, *labels.values())
     memory = _number(limits["memory"], "The memory", 4 << 20, _MOST_BYTES)
+    quota = _number(limits.get("quota") or memory, "The memory quota", 1, memory)
+    cpu = _number(limits.get("cpu", 0), "The limit of CPU", 0, 1 << 20)
+    files = _number(limits.get("files", lxc.FILES), "The number of open files", 16, 1 << 30)
     pids = _number(limits["pids"], "The number of processes", 1, 1 << 22)
     cpu_shares = _number(limits["cpu_shares"], "The share of CPU", 2, 1 << 18)
     disk, reserve = (_number(limits.get(name, 0), f"The {name}", 0, _MOST_BYTES) for name in ("disk", "reserve"))
@@ -106,6 +109,7 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
             address=record.address,
             resolvers=agent.resolvers or (),
             memory=memory,
+            quota=quota,
             pids=pids,
         )
         lock, listener = records.create(installation, record)
@@ -118,6 +122,8 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
         record=record,
         layout=layout,
         cpu_shares=cpu_shares,
+        cpu=cpu,
+        files=files,
         tty=tty,
         stdin=stdin,
         spool=spool,

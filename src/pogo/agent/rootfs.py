@@ -65,6 +65,7 @@ class Layout:
     address: str
     resolvers: tuple[str, ...]
     memory: int
+    quota: int
     pids: int
 
 
@@ -197,7 +198,7 @@ def _small_files(layout: Layout, shown: tuple[str, ...], more: Mapping[str, byte
     file("etc/resolv.conf", servers.encode())
     file("etc/hostname", f"{layout.id}\n".encode())
     file("etc/hosts", f"127.0.0.1 localhost\n::1 localhost\n{layout.address} {layout.id}\n".encode())
-    file("sys/fs/cgroup/memory/memory.limit_in_bytes", f"{layout.memory}\n".encode())
+    file("sys/fs/cgroup/memory/memory.limit_in_bytes", f"{layout.quota}\n".encode())
     # LXC's init lowers this one when the process has ended, and complains in the app's output if it cannot.
     file("sys/fs/cgroup/pids/pids.max", f"{layout.pids}\n".encode(), app)
     for path, content in more.items():

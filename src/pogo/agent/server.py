@@ -19,7 +19,6 @@ import socket
 import time
 import traceback
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 
 from pogo.agent import directories, images, monitor, network, records, syscalls
@@ -300,7 +299,7 @@ class Agent:
                 signal.set_wakeup_fd(-1)
                 for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, signal.SIG_DFL)
-                _close_all_but(keep)
+                syscalls.close_all_but(keep)
                 child()
             except BaseException:
                 traceback.print_exc()
@@ -335,12 +334,6 @@ class Agent:
         for connection in self.connections.values():
             if connection.watching:
                 send_once(connection.socket, json.dumps({"id": id}).encode() + b"\n")
-
-
-def _close_all_but(keep: set[int]) -> None:
-    """Spares the standard streams too."""
-    for before, after in pairwise([2, *sorted(keep), os.sysconf("SC_OPEN_MAX")]):
-        os.closerange(before + 1, after)
 
 
 def cleanup(installation: Installation) -> None:

@@ -12,6 +12,7 @@ import os
 import signal
 import struct
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 
 CLONE_NEWNS = 0x0002_0000
@@ -51,6 +52,12 @@ def _check(result: int, what: str) -> int:
 
 def _syscall(what: str, number: int, *args: object) -> int:
     return _check(_libc.syscall(ctypes.c_long(number), *args), what)
+
+
+def close_all_but(keep: set[int]) -> None:
+    """Spares the standard streams too."""
+    for before, after in pairwise([2, *sorted(keep), os.sysconf("SC_OPEN_MAX")]):
+        os.closerange(before + 1, after)
 
 
 def idle_io() -> None:

@@ -22,6 +22,9 @@ from pogo.rules.usage import Usage
 class Limits:
     """memory: bytes; cpu_shares: relative weight (1024 = one standard share); pids: processes.
 
+    quota: bytes of memory that it is told it has, where that is less than what it is killed at; 0: `memory`.
+    cpu: the most it gets, in per cent of one CPU; 0: no limit. files: that a process may have open.
+
     disk: bytes that it may write, a file counting as 16 KiB at least; one that goes on is killed, soon. 0: no limit.
     background: all such containers together weigh less, in CPU and I/O, than any one that is not; what they
     use is measured. reserve, for them only: bytes that have to stay free on the disk; 0: no limit.
@@ -30,6 +33,9 @@ class Limits:
     memory: int
     cpu_shares: int = 256
     pids: int = 256
+    quota: int = 0
+    cpu: int = 0
+    files: int = 10_000
     background: bool = False
     disk: int = 0
     reserve: int = 0

@@ -8,7 +8,7 @@ import contextlib
 import structlog
 
 from pogo.containers import ContainerSpec, Limits
-from pogo.errors import ContainerError, NotFound, PogoError
+from pogo.errors import ContainerError, InvalidParams, NotFound, PogoError
 from pogo.model import Dyno
 from pogo.rules import launch, sizes
 from pogo.services import dynos
@@ -66,7 +66,7 @@ class Boots:
                 spec = await asyncio.to_thread(self._spec, dyno, container)
                 started = await platform.containers.start(spec)
                 await platform.call(dynos.change, dyno_id, "starting", address=started.address)
-            except (ContainerError, NotFound) as error:
+            except (ContainerError, NotFound, InvalidParams) as error:
                 log.warning("cannot boot", dyno=dyno.name, app=dyno.app.name, error=str(error))
                 self.refused[container] = error.message
             except PogoError as error:  # nobody answered: the next turn boots it again
@@ -93,9 +93,12 @@ class Boots:
             command=launch.command(dyno.command),
             env=env,
             limits=Limits(
-                memory=size.memory,
+                memory=size.most_memory,
+                quota=size.memory,
                 cpu_shares=size.shares,
+                cpu=size.cpu,
                 pids=size.pids,
+                files=self.platform.settings.dyno_files,
                 disk=self.platform.settings.dyno_disk_mb << 20,
             ),
             tty=(dyno.tty_rows, dyno.tty_columns) if dyno.tty_rows and dyno.tty_columns else None,

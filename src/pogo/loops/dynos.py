@@ -16,9 +16,10 @@ from pogo.logs import Filter
 from pogo.loops.booting import Boots
 from pogo.loops.collect import Collector
 from pogo.model import utcnow
-from pogo.rules import crash
+from pogo.rules import crash, sizes
 from pogo.rules import formation as rules
 from pogo.rules.formation import DynoState, Seen
+from pogo.rules.usage import vastly_over
 from pogo.services import dynos, snapshot
 from pogo.services.platform import Platform
 from pogo.services.snapshot import AppState
@@ -26,7 +27,6 @@ from pogo.services.snapshot import AppState
 log = structlog.get_logger()
 PERIOD = 1.0
 PORTS = range(3000, 32_000)  # below the range that Linux takes for outgoing connections
-R15 = "Error R15 (Memory quota vastly exceeded)"
 
 
 @dataclass
@@ -147,7 +147,7 @@ class Dynos:
                 case rules.Crash():
                     await self._crash(app, step, observed)
                 case rules.Finish(dyno, status):
-                    await self._finish(app, dyno, status)
+                    await self._finish(app, dyno, status, observed.get(dyno.container or ""))
                 case rules.Park(dyno):
                     await self._clear(app, dyno, observed, state="down", retired=None)
                 case rules.Clear(dyno, forget):
@@ -225,18 +225,20 @@ class Dynos:
         ):
             return
         self.boots.forget(dyno.id, dyno.container)
+        self._say_vastly_exceeded(app, dyno, container)
         self._say(app, dyno, _sentence(step.reason) or f"Process exited with status {step.status}")
         self._say(app, dyno, f"State changed from {'starting' if dyno.state == 'stopping' else dyno.state} to crashed")
         if wait >= 1:
             self._say(app, dyno, f"Crashed {step.restarts} times in a row: next start in {wait:.0f} seconds")
         self.platform.hints.wake("router")
 
-    async def _finish(self, app: AppState, dyno: DynoState, status: int) -> None:
+    async def _finish(self, app: AppState, dyno: DynoState, status: int, container: Observed | None) -> None:
         reason = self.boots.refused.get(dyno.container or "")
         nothing = {"container": None} if reason else {}
         if not await self._change(dyno, state="complete", exit_status=status, **nothing):
             return
         self.boots.forget(dyno.id, dyno.container)
+        self._say_vastly_exceeded(app, dyno, container)
         how = rules.WHY_LOST if status == rules.LOST else f"Process exited with status {status}"
         self._say(app, dyno, _sentence(reason or how))
         self._say(app, dyno, f"State changed from {dyno.state} to complete")
@@ -247,8 +249,8 @@ class Dynos:
     ) -> None:
         container = observed.get(dyno.container or "")
         if container and container.exit:
-            if container.exit.oom:
-                self._say(app, dyno, R15)
+            if dyno.state not in ("crashed", "complete"):  # those were told
+                self._say_vastly_exceeded(app, dyno, container)
             if container.exit.exceeded == "disk":
                 most = self.platform.settings.dyno_disk_mb
                 self._say(app, dyno, f"Error: the dyno wrote more than {most} MB to its disk and was killed")
@@ -274,6 +276,12 @@ class Dynos:
         recent = await asyncio.to_thread(self.platform.logs.recent, app.id, crash.LINES, Filter("app", dyno.name))
         lines = [line.text for _, line in recent if line.origin and line.origin[0] == dyno.container]
         return {"crash": crash.with_output(row.crash, lines)}
+
+    def _say_vastly_exceeded(self, app: AppState, dyno: DynoState, container: Observed | None) -> None:
+        if container and container.exit and container.exit.oom:
+            size = sizes.SIZES.get(dyno.size.lower())
+            for text in vastly_over(size.memory, size.most_memory) if size else vastly_over(0, 0):
+                self._say(app, dyno, text)
 
     def _say_stopped(self, app: AppState, dyno: DynoState, status: int) -> None:
         if status == 137 and dyno.stop_by and utcnow() >= dyno.stop_by:

@@ -25,10 +25,11 @@ class UsageLoop:
         for app in apps:
             for dyno in app.dynos:
                 usage = used.get(dyno.container or "")
-                if usage is None or not dyno.container:
+                size = sizes.SIZES.get(dyno.size.lower())
+                if usage is None or size is None or not dyno.container:
                     continue
                 seen.add(dyno.container)
-                quota = sizes.find_size(dyno.size).memory
+                quota = size.memory
                 load = self._loads.setdefault(dyno.container, Load())
                 load.add(usage.cpu, time.monotonic())
                 samples.append(Sample(app.name, dyno.name, dyno.size, quota, usage))

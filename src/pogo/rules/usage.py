@@ -76,8 +76,14 @@ def over_quota(usage: Usage, quota: int) -> list[str]:
     """Heroku's R14, as long as a dyno holds more than its quota."""
     if usage.total <= quota:
         return []
-    percent = usage.total * 100 / quota
-    return [
-        f"Process running mem={usage.total // _MB}M({percent:.1f}%)",
-        "Error R14 (Memory quota exceeded)",
-    ]
+    return [_running(usage.total, quota), "Error R14 (Memory quota exceeded)"]
+
+
+def vastly_over(quota: int, most: int) -> list[str]:
+    """Heroku's R15, of a dyno that the kernel has killed at `most` bytes; 0 where its size is not known."""
+    used = [_running(most, quota)] if quota else []
+    return [*used, "Error R15 (Memory quota vastly exceeded)", "Stopping process with SIGKILL"]
+
+
+def _running(memory: int, quota: int) -> str:
+    return f"Process running mem={memory // _MB}M({memory * 100 / quota:.1f}%)"

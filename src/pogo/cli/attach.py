@@ -54,6 +54,19 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace").strip()
 
 
+def receive(connection: socket.socket, received: bytes, sink: int) -> int:
+    """Write what comes to the descriptor `sink`, without input; the exit status. Raises CliError as `join`."""
+    return _Session(connection, terminal=False, resized=-1, source=None, sink=sink).run(received)
+
+
+def relay(connection: socket.socket, received: bytes, peer: socket.socket) -> None:
+    """Copy both ways between the dyno and a connection to this machine, until the dyno's side ends.
+
+    Raises CliError as `join`, OSError where the peer has gone.
+    """
+    _Session(connection, False, -1, peer.fileno(), peer.fileno()).run(received)
+
+
 def join(connection: socket.socket, received: bytes, terminal: bool) -> int:
     """Copy both ways until the command ends; its exit status. With `terminal`, keys go there raw and sizes follow.
 
@@ -65,16 +78,19 @@ def join(connection: socket.socket, received: bytes, terminal: bool) -> int:
         if terminal:
             resized = stack.enter_context(_window_changes())
             stack.enter_context(_raw(sys.stdin.fileno()))
-        return _Session(connection, terminal, resized).run(received)
+        return _Session(connection, terminal, resized, sys.stdin.fileno(), sys.stdout.fileno()).run(received)
 
 
 class _Session:
-    def __init__(self, connection: socket.socket, terminal: bool, resized: int) -> None:
+    """source, sink: descriptors of our side."""
+
+    def __init__(self, connection: socket.socket, terminal: bool, resized: int, source: int | None, sink: int) -> None:
         connection.setblocking(False)
         self.connection = connection
         self.terminal = terminal
         self.resized = resized
-        self.stdin: int | None = sys.stdin.fileno()
+        self.stdin = source
+        self.sink = sink
         self.decoder = rendezvous.Decoder(rendezvous.DATA + rendezvous.MESSAGE + rendezvous.EXIT)
         self.waiting = bytearray()
         self.interrupts: list[float] = []
@@ -147,7 +163,7 @@ class _Session:
         try:
             for kind, payload in self.decoder.feed(data):
                 if kind == rendezvous.DATA:
-                    _write_all(sys.stdout.fileno(), payload)
+                    _write_all(self.sink, payload)
                 elif kind == rendezvous.MESSAGE:
                     self.told = True
                     # A raw terminal needs the carriage returns that it otherwise makes itself.

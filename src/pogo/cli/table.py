@@ -16,6 +16,7 @@ JSON_J = Flag("json", "j", "show the result as JSON")
 SHELL = Flag("shell", "s", "show the result in shell format")
 DYNO = Flag("dyno-name", "d", "only this dyno, as web.1", option=True)
 TYPE = Flag("process-type", "p", "only dynos of this type", option=True, excludes=("dyno-name",))
+INSIDE = Flag("dyno", "d", "the dyno (web.1)", option=True)
 INDEX = Flag("index", "i", "1-based position in the list", option=True)
 HIDDEN_APP = Arg("app", help="app to run the command against")
 FEATURE = Arg("feature", True)
@@ -305,6 +306,28 @@ COMMANDS = (
         (),
         (*APP, JSON, Flag("no-wrap", help="accepted, without effect: nothing is wrapped")),
         strict=False,
+    ),
+    Command(
+        "ps:copy",
+        "inside:copy",
+        "copy a file out of a running dyno",
+        (Arg("file", True),),
+        (*APP, INSIDE, Flag("output", "o", "its name here", option=True)),
+    ),
+    Command(
+        "ps:exec",
+        "inside:execute",
+        "run a command, or a shell, inside a running dyno",
+        (),
+        (*APP, INSIDE, Flag("status", help="list the dynos that can be gone into")),
+        strict=False,
+    ),
+    Command(
+        "ps:forward",
+        "inside:forward",
+        "forward local ports to a running dyno: 8080, or 9000:8080 (local:dyno), several with commas",
+        (Arg("port", True),),
+        (*APP, INSIDE, Flag("localPort", "p", "the local port", option=True, hidden=True)),
     ),
     Command(
         "ps:restart",

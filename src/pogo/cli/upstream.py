@@ -34,6 +34,7 @@ UNSUPPORTED = {
     ("drains", "extended"): NO_EXTENDED,
     ("labs:disable", "confirm"): "nothing is lost that could not be switched on again",
     ("ps", "extended"): NO_EXTENDED,
+    ("ps:exec", "ssh"): "pogo needs no ssh",
     ("releases", "extended"): NO_EXTENDED,
     ("run", "listen"): "it opens ports of another platform's tooling",
 }

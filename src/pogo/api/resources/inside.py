@@ -42,6 +42,25 @@ def run_inside(me: Me, app: TheApp, dyno: str, body: NewDyno) -> Response:
     return answer(show.dyno(app, dynos.find_dyno(me.platform.db, app, dyno), url), 201)
 
 
+class Copy(Body):
+    path: Annotated[str, Field(min_length=1, max_length=4096)]
+
+
+@router.post("/apps/{app}/dynos/{dyno}/actions/copy")
+def copy(me: Me, app: TheApp, dyno: str, body: Copy) -> Response:
+    """A URL to attach to the content of a file, relative to /app. No code of the app runs for it."""
+    if "\x00" in body.path:
+        raise InvalidParams("Invalid request: `path` must not hold a NUL byte")
+    place = inside.enter(me.platform.db, app, dyno)
+    containers = me.platform.containers
+
+    async def begin() -> Execution:
+        return await containers.exec(place.container, ("/bin/cat", "--", body.path), {"LANG": "C.UTF-8"}, None)
+
+    announce.note(me, app, f"Copying {body.path} from {place.dyno}")
+    return answer({"attach_url": _offer(me, Opening(begin, tty=False))}, 201)
+
+
 class Forward(Body):
     port: Annotated[int, Field(ge=1, le=65535)]
 

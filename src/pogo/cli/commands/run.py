@@ -53,16 +53,21 @@ def _create(context: Context, body: dict[str, Any]) -> dict[str, Any]:
     raise AssertionError("unreachable")
 
 
-def _body(context: Context, usage: str) -> dict[str, Any]:
-    if not context.rest:
-        raise CliError(f"Usage: pogo {usage} COMMAND\n\nExample: pogo {usage} bash")
+def terminal_variables() -> dict[str, str]:
+    """What a program in the dyno has to know of the terminal here."""
     env = {"TERM": os.environ["TERM"]} if os.environ.get("TERM") else {}
     if sys.stdout.isatty():
         columns, lines = os.get_terminal_size(sys.stdout.fileno())
         env |= {"COLUMNS": str(columns), "LINES": str(lines)}
+    return env
+
+
+def _body(context: Context, usage: str) -> dict[str, Any]:
+    if not context.rest:
+        raise CliError(f"Usage: pogo {usage} COMMAND\n\nExample: pogo {usage} bash")
     body = {
         "command": command_line(context.rest),
-        "env": env | environment(context.option("env") or ""),
+        "env": terminal_variables() | environment(context.option("env") or ""),
         "size": context.option("size"),
         "type": context.option("type"),
     }

@@ -69,6 +69,7 @@ class Installation:
             "POGO_MAX_APPS": str(HIGHEST_APPS),
             "POGO_STACKS": "pogo-13",
             "POGO_DYNO_DISK_MB": "384",
+            "POGO_SIZES": "small:64:128:64",
         }
 
     @property

@@ -52,7 +52,12 @@ def _npm_default() -> str:
     with tempfile.TemporaryDirectory() as directory:
         place = Path(directory)
         place.chmod(0o755)  # apt fetches as a user of its own
-        run("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "npm", cwd=place, timeout=120)
+        fetch = ("apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", "npm")
+        try:
+            run(*fetch, cwd=place, timeout=120)
+        except CommandFailed:  # this machine has never asked what there is, or long ago
+            run("apt-get", "-q", "update", timeout=300)
+            run(*fetch, cwd=place, timeout=120)
         run("dpkg-deb", "--extract", *place.glob("npm_*.deb"), place / "npm")
         for source in sorted(place.glob("npm/usr/share/nodejs/npm/**/definitions.js")):
             if match := _NPM_DEFAULT.search(source.read_bytes()):

@@ -23,6 +23,7 @@ import uvloop
 
 from pogo.api.app import create_app
 from pogo.api.rendezvous import AttachTarget, Rendezvous
+from pogo.api.ssh import SshServer
 from pogo.containers.agent import AgentContainers
 from pogo.disk import never_wait_for_the_log
 from pogo.errors import NotFound, PogoError
@@ -115,6 +116,9 @@ async def serve(settings: Settings) -> None:
     await router_log.start()
     rendezvous = _rendezvous(platform)
     await rendezvous.start()
+    ssh = SshServer(platform, settings.ssh_host_key, settings.ssh_socket) if settings.ssh_host else None
+    if ssh:
+        await ssh.start()
     taken_over = asyncio.create_task(_take_over(platform))
     tasks = [asyncio.create_task(_after(taken_over, work)) for work in _loops(platform, routes)]
 
@@ -137,6 +141,8 @@ async def serve(settings: Settings) -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await rendezvous.stop()
+    if ssh:
+        await ssh.stop()
     await router_log.stop()
     platform.db.close()
 

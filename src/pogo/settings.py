@@ -19,6 +19,7 @@ from pogo.rules.sizes import parse_sizes
 
 CONFIG_FILE = os.environ.get("POGO_CONFIG", "/etc/pogo/pogo.conf")
 
+SSH_PORT = 80  # in the official client
 STACK_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 CLIENT_CERTIFICATES = dict.fromkeys(("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "PIP_CERT"), STACK_CERTIFICATES)
 
@@ -35,6 +36,7 @@ class Settings(BaseSettings):
     http_port: int = 80
     https_port: int = 443
     rendezvous_port: int = 5000
+    ssh_address: str = ""
     database_url: str = ""
     store_url: str = ""
     containers: str = "lxc"
@@ -132,6 +134,23 @@ class Settings(BaseSettings):
     @property
     def api_host(self) -> str:
         return "localhost" if self.local else f"api.{self.domain}"
+
+    @property
+    def ssh_host(self) -> str:
+        """The address with SSH on port 80 into dynos, for the official client; "" where there is none.
+
+        By itself only where no other program can have that port: beside our own port 80 on 127.0.0.1.
+        """
+        own = (self.bind, self.http_port) == ("127.0.0.1", SSH_PORT)
+        return "" if self.ssh_address == "off" else self.ssh_address or ("127.0.0.2" if own else "")
+
+    @cached_property
+    def ssh_socket(self) -> Path:
+        return self.run_dir / "ssh.sock"
+
+    @property
+    def ssh_host_key(self) -> Path:
+        return self.state_dir / "keys" / "ssh_host_key"
 
     @property
     def git_host(self) -> str:

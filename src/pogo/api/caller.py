@@ -20,7 +20,17 @@ _WRITE = frozenset({"write", "write-protected"})
 _READ_PROTECTED = frozenset({"read-protected", "write-protected"})
 _WRITE_PROTECTED = frozenset({"write-protected"})
 # Resources that give access to config vars: by reading them, or by running code that sees them.
-_PROTECTED = ("config-vars", "dynos", "builds", "sources", "releases", "slugs", "buildpack-installations", "app-setups")
+_PROTECTED = (
+    "api",
+    "config-vars",
+    "dynos",
+    "builds",
+    "sources",
+    "releases",
+    "slugs",
+    "buildpack-installations",
+    "app-setups",
+)
 
 
 @dataclass(frozen=True)

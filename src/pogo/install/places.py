@@ -9,6 +9,14 @@ import tempfile
 from pathlib import Path
 
 from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_ssh_private_key,
+)
 
 from pogo.install import processes
 from pogo.process import run
@@ -102,3 +110,11 @@ def ensure_keys(settings: Settings, user: pwd.struct_passwd) -> None:
     for name, text in made.items():
         kept = (keys / name).read_text() if (keys / name).exists() else f"{text}\n"
         write(keys / name, kept, mode=0o600, owner=user.pw_uid, group=user.pw_gid)
+    host = settings.ssh_host_key
+    if not host.exists():
+        private = Ed25519PrivateKey.generate()
+        text = private.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode()
+        write(host, text, mode=0o600, owner=user.pw_uid, group=user.pw_gid)
+    public = load_ssh_private_key(host.read_bytes(), None).public_key()
+    shown = public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    write(host.with_suffix(".pub"), f"{shown}\n", mode=0o644)

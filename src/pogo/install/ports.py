@@ -13,7 +13,7 @@ from pathlib import Path
 from pogo.errors import PogoError
 from pogo.install import processes
 from pogo.rules.build_passes import GATEWAY
-from pogo.settings import Settings
+from pogo.settings import SSH_PORT, Settings
 
 LISTEN = "0A"
 IP_FREEBIND = 15
@@ -76,11 +76,13 @@ def check(settings: Settings, ours: set[int]) -> None:
     }
     if settings.mirror != "off":
         wanted["POGO_MIRROR_PORT"] = settings.mirror_port
-    for name, port in wanted.items():
+    for name, port in [*wanted.items(), *([("POGO_SSH_ADDRESS", SSH_PORT)] if settings.ssh_host else [])]:
         twin = next((other for other, number in wanted.items() if number == port and other != name), None)
+        if name == "POGO_SSH_ADDRESS":
+            twin = twin if settings.ssh_host in (settings.bind, "0.0.0.0") else None  # noqa: S104
         if twin:
             raise PortInUse(f"{name} and {twin} are both {port}. Each needs a port of its own.")
-        address = GATEWAY if name == "POGO_MIRROR_PORT" else settings.bind
+        address = {"POGO_MIRROR_PORT": GATEWAY, "POGO_SSH_ADDRESS": settings.ssh_host}.get(name, settings.bind)
         if _free(address, port):
             continue
         pid = next((holder(found.inode) for found in listeners() if _meets(found, address, port)), None)

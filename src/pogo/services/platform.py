@@ -13,6 +13,7 @@ from pogo.logs import Line, LogStore
 from pogo.router import Router
 from pogo.rules.usage import Sample
 from pogo.services.database import Database
+from pogo.services.guests import Guests
 from pogo.services.inside import Openings
 from pogo.settings import Settings
 from pogo.store import BlobStore
@@ -75,7 +76,7 @@ class Hints:
 class Platform:
     """One running pogod. node: this host's name in leases and claims. samples: the last ones of all dynos.
 
-    openings: of the attach server, besides one-off dynos.
+    openings: of the attach server, besides one-off dynos. guests: who may come by SSH.
     """
 
     settings: Settings
@@ -89,6 +90,7 @@ class Platform:
     hints: Hints = field(default_factory=Hints)
     samples: Sequence[Sample] = ()
     openings: Openings[Execution] = field(default_factory=Openings)
+    guests: Guests = field(default_factory=Guests)
 
     async def call(self, function: Callable[..., T], /, *args: object, **kwargs: object) -> T:
         """Run a service in a thread, with the database as its first argument."""

@@ -64,6 +64,7 @@ class Installation:
             "POGO_HTTP_PORT": str(self.http_port),
             "POGO_HTTPS_PORT": str(self.https_port),
             "POGO_RENDEZVOUS_PORT": str(self.rendezvous_port),
+            "POGO_SSH_ADDRESS": f"127.{100 + self.number}.0.1",
             "POGO_SUBNET": f"10.{100 + self.number}.0.0/16",
             "POGO_UID_BASE": str(1_500_000_000 + self.number * HIGHEST_APPS * 65536),
             "POGO_MAX_APPS": str(HIGHEST_APPS),

@@ -108,6 +108,31 @@ def test_the_life_of_an_app(platform: Installation, heroku: Heroku) -> None:
     eventually(lambda: platform.get("official").status == 404)
 
 
+def test_inside_a_running_dyno(platform: Installation, heroku: Heroku) -> None:
+    """By SSH on port 80, without a dyno being restarted first."""
+    heroku("create", "within", "--remote", "within")
+    platform.pogo("git:remote", "-a", "within", cwd=heroku.work)
+    platform.push(heroku.work)
+    flags = ("-a", "within")
+    eventually(lambda: platform.get("within").body.endswith("web.1"))
+    heroku("config:set", "GREETING=good morning", *flags)
+    eventually(lambda: platform.get("within", "/env/GREETING").body == "good morning")
+    said = heroku("ps:exec", 'echo "$DYNO says $GREETING"; tty', *flags)
+    assert "Connecting to web.1 on ⬢ within" in said
+    assert re.search(r"^web\.1 says good morning\r?\n/dev/pts/0", said, re.M), said
+    assert re.search(r"web\.1\s+up\s+running", heroku("ps:exec", "--status", *flags))
+    heroku("ps:copy", "server.py", *flags, "-o", "copied.py")
+    assert (heroku.work / "copied.py").read_text() == (heroku.work / "server.py").read_text()
+    (heroku.work / "copied.py").unlink()
+    (heroku.work / "input").write_text("echo one $DYNO\nexit\n")
+    assert "one web.1" in heroku.platform.run(
+        "sh", "-c", "heroku ps:exec -a within < input", cwd=heroku.work, env=heroku.environment
+    )
+    refused = heroku.call("heroku", "ps:exec", "ls", *flags, "--dyno", "web.7")
+    assert "Could not connect to dyno!" in refused.stdout
+    heroku("destroy", "within", "--confirm", "within")
+
+
 def test_the_official_and_our_own_client_share_an_app(platform: Installation, heroku: Heroku) -> None:
     heroku("create", "both", "--remote", "official")
     platform.pogo("git:remote", "-a", "both", cwd=heroku.work)

@@ -50,7 +50,7 @@ def missing() -> str:
 class AgentProcess:
     """pogo-agent as a child of the tests, which may be killed and started again."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, **settings: str) -> None:
         number = random.randrange(256)
         self.environ = {
             **os.environ,
@@ -60,6 +60,7 @@ class AgentProcess:
             "POGO_SUBNET": f"10.{random.randrange(90, 200)}.{number}.0/24",
             "POGO_UID_BASE": str(1_500_000_000 + number * 65536 * 20),
             "POGO_MAX_APPS": "20",
+            **settings,
         }
         self.installation: Installation = load(self.environ)
         self.log = state / "agent.log"
@@ -117,10 +118,10 @@ def loops(directory: Path) -> int:
 
 
 @contextmanager
-def agent_installation() -> Iterator[AgentProcess]:
+def agent_installation(**settings: str) -> Iterator[AgentProcess]:
     """An installation with a running agent and its own copy of a stack image, named STACK."""
     state = Path(tempfile.mkdtemp(prefix="pogo-", dir="/tmp"))
-    agent = AgentProcess(state)
+    agent = AgentProcess(state, **settings)
     image = stack_image()
     assert image is not None
     stacks = state / "stacks" / STACK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -75,6 +76,37 @@ def test_a_stack_is_built_by_name(platform: Installation) -> None:
     assert "pogo-13 is pogo-13-" in platform.pogo("stack:build", "pogo-13")  # nothing is missing: at once
     assert (platform.state / "stacks" / "pogo-13" / "current").is_symlink()
     assert "Stacks: pogo-13, pogo-12" in platform.pogo("stack:build", "pogo-99", check=False)
+
+
+def examined(platform: Installation) -> tuple[int, dict[tuple[str, str], str]]:
+    """The exit status of `pogo doctor`, and the level of each of its checks by area and name."""
+    done = platform.call("pogo", "doctor", "--json")
+    return done.returncode, {(row["area"], row["name"]): row["level"] for row in json.loads(done.stdout)}
+
+
+def test_the_doctor_finds_what_is_well_and_what_is_not(platform: Installation) -> None:
+    eventually(lambda: answers(platform))
+    status, levels = examined(platform)
+    failed = {key for key, level in levels.items() if level == "failed"} - {("Machine", "names")}  # the network's
+    assert not failed
+    assert levels["Kernel", "overlay"] == levels["Platform", "agent"] == levels["Data", "database"] == "ok"
+    assert levels["Leftovers", "control groups"] == levels["Leftovers", "links"] == "ok"
+
+    link = platform.state / "stacks" / "pogo-13" / "current"
+    group = Path("/sys/fs/cgroup/memory" if Path("/sys/fs/cgroup/memory").is_dir() else "/sys/fs/cgroup")
+    group = group / f"pogo-{Settings(state_dir=platform.state).tag}" / "c" / "nobody"
+    link.rename(link.with_name("aside"))
+    group.mkdir()
+    try:
+        status, levels = examined(platform)
+        shown = platform.call("pogo", "doctor")
+    finally:
+        group.rmdir()
+        link.with_name("aside").rename(link)
+    assert status == shown.returncode == 1
+    assert levels["Platform", "stack pogo-13"] == "failed"
+    assert levels["Leftovers", "control groups"] == "warning"
+    assert "-> Run bin/up, or: pogo stack:build pogo-13" in shown.stdout
 
 
 @pytest.mark.parametrize("name", SERVICES)

@@ -10,6 +10,7 @@ import pwd
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from ipaddress import IPv4Network
 from pathlib import Path
 
@@ -60,7 +61,7 @@ class Installation:
     def tag(self) -> str:
         return tag(self.state)
 
-    @property
+    @cached_property
     def run(self) -> Path:
         return self.state / "run"
 
@@ -68,7 +69,7 @@ class Installation:
     def socket(self) -> Path:
         return self.run / "agent.sock"
 
-    @property
+    @cached_property
     def records(self) -> Path:
         """One directory per container that was started and not removed."""
         return self.run / "c"

@@ -7,7 +7,6 @@ itself is killed, the agent ends the container.
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import select
@@ -21,12 +20,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from pogo.agent import boot as booting
-from pogo.agent import cgroups, records, spool
+from pogo.agent import cgroups, handover, records, spool
 from pogo.agent.boot import Boot, Process
 from pogo.agent.installation import Installation
-from pogo.agent.peers import Client, Json, announce_end, answer, is_allowed, parse, send_once
+from pogo.agent.peers import Client, Json, announce_end, is_allowed, parse, send_once
 from pogo.agent.usage import Usage
-from pogo.errors import ContainerError
 
 HANG_UP_SECONDS = 10
 _DRAIN_SECONDS = 30
@@ -67,15 +65,12 @@ def _boot_and_serve(boot: Boot) -> None:
     path = records.directory(boot.installation, boot.record.id)
     try:
         kept = spool.Spool(path / "spool", boot.spool, boot.installation.gid)
-        process = booting.start(boot)
-    except (OSError, ContainerError) as error:
-        booting.undo(boot)
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        answer(boot.client, {"error": f"The container {boot.record.id} cannot be started: {error}", "full": full})
+    except OSError as error:
+        handover.refuse(boot, error)
         return
-    answer(boot.client, records.observed(boot.record, None))
-    boot.client.close()
-    Monitor(boot, process, kept).serve()
+    process = handover.start(boot)
+    if process is not None:
+        Monitor(boot, process, kept).serve()
 
 
 class Monitor:

@@ -197,7 +197,7 @@ class Agent:
             self.records.pop(gone)
             self.exits.pop(gone, None)
         for name in sorted(names):
-            record = self._record(name)
+            record = self.records.get(name) or self._record(name)
             if record is not None:
                 found.append(self._observed(record))
                 if found[-1]["exit"] is None:

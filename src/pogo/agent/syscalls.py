@@ -36,6 +36,9 @@ _LO_FLAGS_READ_ONLY, _LO_FLAGS_AUTOCLEAR = 1, 4
 _LOOP_INFO64 = struct.Struct("=QQQQQIIII64s64s32s16s")
 _LOOP_MAJOR = 7
 
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_ZERO = ctypes.c_ulong(0)
+
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30}
 _IOPRIO_CLASS_IDLE = 3
 
@@ -66,6 +69,16 @@ def idle_io() -> None:
     number = _IOPRIO_SET.get(os.uname().machine)
     if number is not None:
         _syscall("ioprio_set", number, ctypes.c_int(1), ctypes.c_int(0), ctypes.c_int(_IOPRIO_CLASS_IDLE << 13))
+
+
+def adopt_orphans(on: bool) -> None:
+    """Whether processes whose parent ends, somewhere below this one, become its children instead of init's."""
+    _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(on), _ZERO, _ZERO, _ZERO), "prctl")
+
+
+def die_with_parent() -> None:
+    """This process is killed when its parent ends."""
+    _check(_libc.prctl(_PR_SET_PDEATHSIG, ctypes.c_ulong(signal.SIGKILL), _ZERO, _ZERO, _ZERO), "prctl")
 
 
 def unshare(flags: int) -> None:

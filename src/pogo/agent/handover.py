@@ -1,0 +1,66 @@
+"""A boot happens in a child of the monitor, which hands the running process over and ends.
+
+A boot dirties three megabytes of the memory that a forked Python shares with its agent. The monitor stays as long as
+its dyno, so it does as little as it can: a thousand of them have to fit.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import struct
+import traceback
+
+from pogo.agent import boot as booting
+from pogo.agent import records, syscalls
+from pogo.agent.boot import Boot, Process
+from pogo.agent.peers import answer
+from pogo.errors import ContainerError
+
+_PID = struct.Struct("=i")
+
+
+def start(boot: Boot) -> Process | None:
+    """Boots and answers the caller. None where that failed: then nothing of it is left."""
+    ours, theirs = socket.socketpair()
+    syscalls.adopt_orphans(True)
+    child = os.fork()
+    if child == 0:
+        ours.close()
+        try:
+            syscalls.die_with_parent()
+            _boot(boot, theirs)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(0)
+    theirs.close()
+    with ours:
+        said, fds, _, _ = socket.recv_fds(ours, _PID.size, 3)
+        os.waitpid(child, 0)  # from here on, the process is ours to wait for
+    syscalls.adopt_orphans(False)
+    if len(said) < _PID.size:
+        if records.directory(boot.installation, boot.record.id).is_dir():
+            refuse(boot, ContainerError("its boot was killed"))
+        return None
+    (pid,) = _PID.unpack(said)
+    boot.client.close()
+    return Process(pid, os.pidfd_open(pid), fds[0], fds[2] if len(fds) > 2 else -1, fds[1])
+
+
+def refuse(boot: Boot, error: Exception) -> None:
+    """Undoes a boot that failed, then tells the caller."""
+    booting.undo(boot)
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    answer(boot.client, {"error": f"The container {boot.record.id} cannot be started: {error}", "full": full})
+
+
+def _boot(boot: Boot, monitor: socket.socket) -> None:
+    try:
+        process = booting.start(boot)
+    except (OSError, ContainerError) as error:
+        refuse(boot, error)
+        return
+    fds = [process.output, process.oom, *([process.input] if process.input >= 0 else [])]
+    socket.send_fds(monitor, [_PID.pack(process.pid)], fds)
+    answer(boot.client, records.observed(boot.record, None))

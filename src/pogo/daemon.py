@@ -35,11 +35,9 @@ from pogo.loops.cleanup import PERIOD as CLEANUP_PERIOD
 from pogo.loops.cleanup import Cleanup
 from pogo.loops.drains import PERIOD as DRAINS_PERIOD
 from pogo.loops.drains import Drains
-from pogo.loops.dynos import PERIOD as DYNOS_PERIOD
 from pogo.loops.dynos import Dynos
 from pogo.loops.releases import PERIOD as RELEASES_PERIOD
 from pogo.loops.releases import Releases
-from pogo.loops.routes import PERIOD as ROUTES_PERIOD
 from pogo.loops.routes import RouterLoop
 from pogo.loops.setups import PERIOD as SETUPS_PERIOD
 from pogo.loops.setups import Setups
@@ -171,15 +169,16 @@ def _loops(platform: Platform, routes: RouterLoop) -> list[Coroutine[Any, Any, N
     held = Leases(platform, token=f"{platform.node}:{secrets.token_hex(8)}")
     dynos_loop = Dynos(platform)
     return [
-        keep_turning(held, "dynos", dynos_loop.turn, DYNOS_PERIOD),
+        keep_turning(held, "dynos", dynos_loop.turn, dynos_loop.period),
         keep_turning(held, "releases", Releases(platform).turn, RELEASES_PERIOD),
         keep_turning(held, "setups", Setups(platform).turn, SETUPS_PERIOD),
-        keep_turning(held, "router", routes.turn, ROUTES_PERIOD),
+        keep_turning(held, "router", routes.turn, routes.period),
         keep_turning(held, "usage", UsageLoop(platform).turn, usage.PERIOD),
         keep_turning(held, "drains", Drains(platform).turn, DRAINS_PERIOD),
         keep_turning(held, "cleanup", Cleanup(platform).turn, CLEANUP_PERIOD),
         Builds(platform).run(),
         dynos_loop.watch(),
+        routes.watch(),
     ]
 
 

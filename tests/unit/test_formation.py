@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pogo.rules import formation as rules
-from pogo.rules.formation import Bounds, DynoState, Seen, Want, plan
+from pogo.rules.formation import Bounds, DynoState, Seen, Want, plan, rest
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -322,3 +323,21 @@ def test_a_switch_never_takes_the_last_serving_dyno(events: list[tuple[str, obje
         for _ in range(int(str(value)) if event == "wait" else 1):
             world.turn()
             assert world.up()
+
+
+def one(state: str, **values: Any) -> DynoState:
+    return DynoState("d1", "formation", "web", 1, "r1", "Basic", state, START, **values)
+
+
+def test_what_only_runs_is_not_looked_at_soon() -> None:
+    assert rest([one("up"), one("down")], START, 5) == 5
+    assert rest([one("up"), one("starting")], START, 5) == 0
+    assert rest([one("up", retired="replaced")], START, 5) == 0
+
+
+def test_a_pause_or_a_time_limit_that_ends_sooner_is_met() -> None:
+    crashed = one("crashed", next_start=START + timedelta(seconds=2))
+    limited = one("up", expires_at=START + timedelta(seconds=3))
+    assert rest([crashed, limited], START, 5) == 2
+    assert rest([limited], START, 5) == 3
+    assert rest([one("crashed", container="web-1", next_start=START)], START, 5) == 0

@@ -26,6 +26,7 @@ from pogo.services.snapshot import AppState
 
 log = structlog.get_logger()
 PERIOD = 1.0
+REST = 5.0  # seconds, where only a lost hint could have left something to do
 PORTS = range(3000, 32_000)  # below the range that Linux takes for outgoing connections
 
 
@@ -37,6 +38,7 @@ class Dynos:
     boots: Boots = field(init=False)
     collector: Collector = field(init=False)
     _told_to_stop: set[str] = field(default_factory=set)
+    _wait: float = PERIOD
 
     def __post_init__(self) -> None:
         self.boots = Boots(self.platform)
@@ -51,6 +53,7 @@ class Dynos:
 
     async def turn(self) -> bool:
         """One round over all apps. True when something changed."""
+        self._wait = PERIOD
         # In this order: a container is listed before its dyno is looked up, so that one that is
         # being started is never taken for a stray.
         listed = await self.platform.containers.list()
@@ -58,7 +61,7 @@ class Dynos:
         apps = await self.platform.call(snapshot.read)
         self.collector.attend(observed)
         changed = False
-        known = set()
+        known, wait, now = set(), REST, utcnow()
         for app in apps:
             known |= {dyno.container for dyno in app.dynos}
             seen = {
@@ -72,16 +75,23 @@ class Dynos:
                 app.dynos,
                 seen,
                 self.boots.ready,
-                utcnow(),
+                now,
                 self.bounds,
             )
+            wait = 0 if steps else min(wait, rules.rest(app.dynos, now, REST))
             for step in steps:
                 changed |= await self._do(app, step, observed)
             for dyno in app.dynos:
                 await self._attend(app, dyno, observed)
         for id in observed.keys() - known:
             await self._clear_stray(observed[id])
+            wait = 0
+        self._wait = max(wait, PERIOD)
         return changed
+
+    def period(self) -> float:
+        """Seconds until the next turn: a thousand dynos that only run are not looked at every second."""
+        return self._wait
 
     def _visible(self, observed: dict[str, Observed], id: str) -> bool:
         return id in observed or id in self.boots.refused

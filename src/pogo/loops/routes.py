@@ -18,7 +18,9 @@ from pogo.services.snapshot import AppState
 
 log = structlog.get_logger()
 PERIOD = 1.0
+REST = 5.0  # seconds, where only a lost hint could have left something to do
 REMEMBERED = 10_000
+LEAVING = ("draining", "stopping")
 SHOWN: dict[str, routing.DynoState] = {
     "starting": "starting",
     "up": "up",
@@ -35,6 +37,7 @@ class RouterLoop:
     platform: Platform
     apps: dict[int, str] = field(default_factory=dict)
     names: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    _wait: float = PERIOD
 
     async def begin(self) -> None:
         """Know the apps before their requests come in: HAProxy has kept those of the time without a daemon."""
@@ -42,9 +45,12 @@ class RouterLoop:
 
     async def turn(self) -> bool:
         platform, grace = self.platform, self.platform.settings.stop_grace
+        self._wait = PERIOD
         states = await platform.call(snapshot.read)
         self._remember(states)
         applied = await platform.router.apply(routing.routes(self._view(app) for app in states if not app.destroyed))
+        if not applied.changes and not any(dyno.state in LEAVING for app in states for dyno in app.dynos):
+            self._wait = REST
         for app in states:
             for dyno in app.dynos:
                 # This turn has told the router that it drains; without requests left it may stop.
@@ -55,6 +61,14 @@ class RouterLoop:
                     platform.say(app.id, dyno.name, "Stopping all processes with SIGTERM", at=time.time())
                     platform.hints.wake("dynos")
         return False
+
+    def period(self) -> float:
+        return self._wait
+
+    async def watch(self) -> None:
+        """Take a turn as soon as the router has come back empty."""
+        async for _ in self.platform.router.watch():
+            self.platform.hints.wake("router")
 
     def _view(self, app: AppState) -> routing.AppView:
         settings = self.platform.settings

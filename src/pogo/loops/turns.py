@@ -45,8 +45,10 @@ class Leases:
             return name in self._held
 
 
-async def keep_turning(held: Leases, name: str, turn: Callable[[], Awaitable[bool]], period: float) -> None:
-    """Call `turn` for ever, while this daemon holds the lease `name`.
+async def keep_turning(
+    held: Leases, name: str, turn: Callable[[], Awaitable[bool]], period: float | Callable[[], float]
+) -> None:
+    """Call `turn` for ever, while this daemon holds the lease `name`; period: seconds, or what tells them.
 
     A turn that returns True has changed something and is followed by the next one at once. One that
     fails is logged (the part that did not answer is named in the error) and tried again.
@@ -62,7 +64,7 @@ async def keep_turning(held: Leases, name: str, turn: Callable[[], Awaitable[boo
             log.exception("turn failed", loop=name)
             await asyncio.sleep(PAUSE)
         if not again:
-            await held.platform.hints.wait(name, period)
+            await held.platform.hints.wait(name, period() if callable(period) else period)
 
 
 async def insist(action: Callable[[], Awaitable[T]], patience: float = 60) -> T:

@@ -6,7 +6,7 @@ change and never reloads. Decisions (which dyno is in, which error an app shows)
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -56,4 +56,8 @@ class Router(Protocol):
 
     async def apply(self, routes: Routes) -> Applied:
         """Make the router's state equal to `routes`. A server absent from both lists is removed."""
+        ...
+
+    def watch(self) -> AsyncIterator[None]:
+        """Something each time the router may have (re)started, without its routes: a hint."""
         ...

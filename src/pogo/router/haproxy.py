@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from pathlib import Path
 
 from pogo.errors import Unavailable
@@ -14,6 +14,8 @@ from pogo.router.plan import Mode, Real, RealServer, plan
 
 # A full rebuild of 1,000 apps takes about a second; more means that HAProxy hangs.
 ANSWER_TIMEOUT = 30.0
+
+_AWAY = 0.2  # seconds between two attempts to reach a router that does not run
 
 _PROMPT = b"\n> "
 _LONGEST_ANSWER = 256 * 1024 * 1024
@@ -49,6 +51,24 @@ class HaproxyRouter:
             except (OSError, TimeoutError, asyncio.IncompleteReadError) as error:
                 message = f"cannot reach the router on {self._socket}: {error!r}. Is HAProxy running?"
                 raise Unavailable(message) from error
+
+    async def watch(self) -> AsyncIterator[None]:
+        while True:
+            try:
+                reader, writer = await asyncio.open_unix_connection(str(self._socket))
+            except OSError:
+                await asyncio.sleep(_AWAY)
+                continue
+            try:
+                yield
+                writer.write(b"prompt\n")
+                # HAProxy closes a silent connection too, twice a minute: that costs one turn.
+                while await reader.read(4096):
+                    continue
+            except ConnectionError:
+                continue
+            finally:
+                writer.close()
 
     async def _apply(self, routes: Routes, draining: set[tuple[str, str]]) -> Applied:
         reader, writer = await asyncio.open_unix_connection(str(self._socket), limit=_LONGEST_ANSWER)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from pogo.errors import Unavailable
 from pogo.router import Applied, Backend, Routes, Server
@@ -41,6 +42,10 @@ class MemoryRouter:
             self.changed()
         draining = {server.name for backend in backends.values() for server in backend.draining}
         return Applied(changes, frozenset(name for name in draining if self._in_flight[name] > 0))
+
+    async def watch(self) -> AsyncIterator[None]:
+        yield
+        await asyncio.Event().wait()  # it never restarts
 
     def answer(self, host: str) -> str:
         """Who answers a request for this host now: a server's name, Heroku's code of a refusal, or "404"."""

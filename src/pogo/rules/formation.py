@@ -200,6 +200,19 @@ def plan(
     return steps
 
 
+def rest(dynos: Iterable[DynoState], now: datetime, longest: float) -> float:
+    """Seconds until `plan`, which has no step now, may have one by the mere passing of time; `longest` at most."""
+    left = longest
+    for dyno in dynos:
+        if dyno.state == "crashed" and not dyno.container and dyno.next_start:
+            left = min(left, (dyno.next_start - now).total_seconds())
+        elif dyno.state not in ("up", "down", "complete") or dyno.retired:
+            return 0
+        elif dyno.expires_at:
+            left = min(left, (dyno.expires_at - now).total_seconds())
+    return max(0, left)
+
+
 def _next(
     dyno: DynoState, container: Seen | None, switched: bool, ready: bool, now: datetime, bounds: Bounds
 ) -> list[Step]:

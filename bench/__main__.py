@@ -6,15 +6,15 @@ import sys
 
 from installation import reserve
 
-from bench import boot, build, push, route
+from bench import build, dyno, push, route
 
-TOPICS = {"boot": boot.measure, "route": route.measure, "push": push.measure, "build": build.measure}
+TOPICS = {"dyno": dyno.measure, "route": route.measure, "push": push.measure, "build": build.measure}
 
 
 def main(wanted: str) -> None:
     platform = reserve()
     try:
-        platform.up()
+        platform.up(POGO_LOG_LINES="4000000")
         for name, measure in TOPICS.items():
             if wanted in ("all", name):
                 print(f"\n{name}")

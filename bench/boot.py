@@ -1,19 +1,25 @@
-"""A process in a container until its first output: bare namespaces, LXC by hand, and the platform's containers.
+"""The same web server until it answers: bare namespaces, LXC by hand, podman where it is installed, and a dyno.
 
-All three run the same command on the same stack image. Namespaces and LXC start on a file system that
-is mounted already and have no network of their own; ours makes both each time.
+All of them start it on the same stack image. By hand, the file system is mounted already and the network is the
+machine's. A dyno gets its file system, its network and all of its limits each time, from the call of the agent on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import http.client
+import itertools
+import os
+import shutil
+import signal
+import socket
 import subprocess
 import tempfile
 import time
 from contextlib import aclosing
 from pathlib import Path
 
-from installation import Installation
+from installation import CHECKOUT, Installation
 
 from bench import by_hand
 from bench.table import show
@@ -21,42 +27,100 @@ from pogo.containers import ContainerSpec, Limits
 from pogo.containers.agent import AgentContainers
 
 ROUNDS = 20
-COMMAND = ("/bin/sh", "-c", "echo up")
+SECONDS = 60
+SERVER = (CHECKOUT / "examples" / "procfile" / "server.py").read_text()
 LXC = """lxc.uts.name = bench
 lxc.rootfs.path = dir:{root}
-lxc.net.0.type = empty
+lxc.net.0.type = none
 lxc.mount.auto = proc:mixed
 lxc.apparmor.profile = unconfined
 lxc.console.path = none
 """
+NAMESPACES = ("unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child")
+PODMAN = (
+    "podman",
+    "--cgroup-manager=cgroupfs",
+    "--events-backend=file",
+    "run",
+    "--rm",
+    "--network=host",
+    "--pull=never",
+)
+_numbers = itertools.count()
 
 
 def measure(platform: Installation) -> None:
-    found: dict[str, list[float]] = {"bare namespaces (unshare, chroot)": [], "lxc-execute by hand": [], "pogo": []}
-    image = (platform.state / "stacks" / "pogo-13" / "current").resolve()
-    with tempfile.TemporaryDirectory() as directory, by_hand.root(image, Path(directory)) as root:
+    with tempfile.TemporaryDirectory() as directory, by_hand.root(image(platform), Path(directory)) as root:
+        ways = {"bare namespaces (unshare, chroot)": (*NAMESPACES, "chroot", str(root))}
         config = Path(directory) / "lxc.conf"
         config.write_text(LXC.format(root=root))
-        bare = ("unshare", "--mount", "--pid", "--net", "--ipc", "--uts", "--fork", "chroot", str(root), *COMMAND)
-        lxc = ("lxc-execute", "-n", "bench", "-P", directory, "-f", str(config), "--", *COMMAND)
-        for number in range(ROUNDS):
-            for name, command in zip(found, (bare, lxc), strict=False):
-                found[name].append(_until_output(command))
-            found["pogo"].append(asyncio.run(_ours(platform, number)))
+        ways["lxc-execute by hand"] = ("lxc-execute", "-n", "bench", "-P", directory, "-f", str(config), "--")
+        if shutil.which("podman"):
+            limits = (f"--ulimit=nofile={os.sysconf('SC_OPEN_MAX')}", "--ulimit=nproc=4096")
+            ways["podman run"] = (*PODMAN, *limits, "--rootfs", str(root))
+        found: dict[str, list[float]] = {name: [] for name in (*ways, "a dyno")}
+        for _ in range(ROUNDS):
+            for name, before in ways.items():
+                found[name].append(_by_hand(before))
+            found["a dyno"].append(asyncio.run(_dyno(platform)))
     show(found, "ms")
 
 
-def _until_output(command: tuple[str, ...]) -> float:
+def image(platform: Installation) -> Path:
+    return (platform.state / "stacks" / "pogo-13" / "current").resolve()
+
+
+def _by_hand(before: tuple[str, ...]) -> float:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = (*before, "/usr/bin/env", f"PORT={port}", "/usr/bin/python3", "-c", SERVER)
     began = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"up\n", f"{command[0]} did not run the command"
-        return (time.perf_counter() - began) * 1000
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            _until_answered("127.0.0.1", port, began)
+            return (time.perf_counter() - began) * 1000
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(2)
+            except subprocess.TimeoutExpired:
+                process.kill()
 
 
-async def _ours(platform: Installation, number: int) -> float:
+def _until_answered(address: str, port: int, began: float) -> None:
+    while True:
+        connection = http.client.HTTPConnection(address, port, timeout=5)
+        try:
+            connection.request("GET", "/")
+            assert connection.getresponse().status == 200
+            return
+        except ConnectionError:
+            assert time.perf_counter() - began < SECONDS, f"nothing answers on {address}:{port}"
+            time.sleep(0.001)
+        finally:
+            connection.close()
+
+
+def _spec(command: tuple[str, ...], **env: str) -> ContainerSpec:
+    limits = Limits(512 << 20, disk=384 << 20)
+    return ContainerSpec(f"bench-{next(_numbers)}", 90, "pogo-13", command, {"PATH": "/usr/bin:/bin", **env}, limits)
+
+
+async def _dyno(platform: Installation) -> float:
     containers = AgentContainers(platform.state / "run" / "agent.sock")
-    spec = ContainerSpec(f"bench-{number}", 90, "pogo-13", COMMAND, {"PATH": "/usr/bin:/bin"}, Limits(512 << 20))
+    spec = _spec(("/usr/bin/python3", "-c", SERVER), PORT="5000")
+    began = time.perf_counter()
+    started = await containers.start(spec)
+    _until_answered(started.address, 5000, began)
+    taken = (time.perf_counter() - began) * 1000
+    await containers.remove(spec.id)
+    return taken
+
+
+async def first_output(platform: Installation) -> float:
+    """Milliseconds until the first byte of a container is with who called for it."""
+    containers = AgentContainers(platform.state / "run" / "agent.sock")
+    spec = _spec(("/bin/sh", "-c", "echo up"))
     began = time.perf_counter()
     await containers.start(spec)
     async with aclosing(containers.logs(spec.id)) as frames:

@@ -34,7 +34,7 @@ def measure(platform: Installation) -> None:
     platform.commit(work, "nginx")
     platform.pogo("create", "bench-route", cwd=work)
     platform.push(work)
-    direct = _address(platform)
+    direct = servers(platform)[-1]
     found: dict[str, list[float]] = {"direct": [], "through the router": []}
     for _ in range(ROUNDS):
         found["direct"].append(_wrk(f"http://{direct}/", "x"))
@@ -43,15 +43,14 @@ def measure(platform: Installation) -> None:
     platform.pogo("destroy", "-a", "bench-route", "--confirm", "bench-route")
 
 
-def _address(platform: Installation) -> str:
-    """Address and port of the dyno, as the router has them."""
+def servers(platform: Installation) -> list[str]:
+    """Address and port of each web dyno of the app that was made last, as the router has them."""
     with socket.socket(socket.AF_UNIX) as runtime:
         runtime.connect(str(platform.state / "run" / "haproxy.sock"))
         runtime.sendall(b"show servers state\n")
         state = runtime.makefile().read()
     rows = [row.split() for row in state.splitlines() if re.search(r" web-[0-9a-f]{12} ", row)]
-    _, _, _, _, address, *rest = rows[-1]  # the app that was made last has the last backend
-    return f"{address}:{rest[13]}"
+    return [f"{row[4]}:{row[18]}" for row in rows if row[0] == rows[-1][0]]
 
 
 def _wrk(url: str, host: str) -> float:

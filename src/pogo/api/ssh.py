@@ -29,6 +29,8 @@ from pogo.services.platform import Platform
 LOGIN_SECONDS = 30
 KEEPALIVE_SECONDS = 60
 CHUNK = 64 << 10
+EOT = b"\x04"
+EOT_SECONDS = 0.3
 LOCAL = ("0.0.0.0", "127.0.0.1", "::1", "localhost")  # noqa: S104
 SFTP = ("/usr/lib/openssh/sftp-server", "-e")
 
@@ -43,7 +45,6 @@ class SshServer:
         self._options = asyncssh.SSHServerConnectionOptions(
             server_factory=lambda: _Visit(platform),
             server_host_keys=[asyncssh.read_private_key(host_key)],
-            process_factory=lambda process: _serve(platform, process),
             encoding=None,
             line_editor=False,
             allow_scp=False,
@@ -106,9 +107,6 @@ class _Visit(asyncssh.SSHServer):
     platform: Platform
     place: Inside | None = None
 
-    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        self._connection = conn
-
     def public_key_auth_supported(self) -> bool:
         return True
 
@@ -119,8 +117,11 @@ class _Visit(asyncssh.SSHServer):
             log.info("SSH login refused", error=error.message)
             return False
         self.place = place
-        self._connection.set_extra_info(place=place)
         return True
+
+    def session_requested(self) -> asyncssh.SSHServerProcess[bytes]:
+        assert self.place is not None
+        return _Session(self.platform, self.place)
 
     async def connection_requested(
         self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
@@ -144,39 +145,57 @@ class _Visit(asyncssh.SSHServer):
         return SSHTCPStreamSession(relay)
 
 
-async def _serve(platform: Platform, process: asyncssh.SSHServerProcess[bytes]) -> None:
-    """A session: a shell, a command, or file transfers. The client's exit status is the process's."""
-    place: Inside = process.channel.get_connection().get_extra_info("place")
-    try:
-        execution = await _begin(platform, place, process)
-    except PogoError as error:
-        process.stderr.write(f"{error.message}\r\n".encode())
-        process.exit(255)
-        return
-    try:
-        with suppress(asyncssh.Error, OSError):
-            done = await _both(
-                _input(process.stdin, execution), _output(process.stdout, execution), process.channel.wait_closed()
-            )
-            if done:
-                status = await execution.wait()
-                process.exit(255 if status is None else status)
-    finally:
-        await execution.close()
-        process.close()
+class _Session(asyncssh.SSHServerProcess[bytes]):
+    """For `sftp`, asyncssh would show files of this machine; here a program in the dyno serves its own."""
 
+    def __init__(self, platform: Platform, place: Inside) -> None:
+        super().__init__(self._run, None, 0, False)
+        self._platform, self._place = platform, place
+        self._work: asyncio.Task[None] | None = None
 
-async def _begin(platform: Platform, place: Inside, process: asyncssh.SSHServerProcess[bytes]) -> Execution:
-    tty, env = None, dict(place.env)
-    if process.term_type is not None:
-        columns, rows, *_ = process.term_size
-        tty = rows or 24, columns or 80
-        env["TERM"] = process.term_type
-    if process.subsystem == "sftp":
-        return await platform.containers.exec(place.container, SFTP, {"LANG": "C.UTF-8", "HOME": "/app"}, None)
-    if process.subsystem:
-        raise PogoError(f"There is no subsystem {process.subsystem} here.")
-    return await platform.containers.exec(place.container, launch.command(process.command or "bash"), env, tty)
+    def subsystem_requested(self, subsystem: str) -> bool:
+        return subsystem == "sftp"
+
+    def session_started(self) -> None:
+        if self.subsystem is None:
+            super().session_started()
+            return
+        stdin, stdout = asyncssh.SSHReader(self, self.channel), asyncssh.SSHWriter(self, self.channel)
+        files = self._platform.containers.exec(self._place.container, SFTP, {"LANG": "C.UTF-8", "HOME": "/app"}, None)
+        self._work = asyncio.create_task(self._serve(files, stdin, stdout))
+
+    async def _run(self, process: asyncssh.SSHServerProcess[bytes]) -> None:
+        """A shell or a command."""
+        tty, env = None, dict(self._place.env)
+        if self.term_type is not None:
+            columns, rows, *_ = self.term_size
+            tty = rows or 24, columns or 80
+            env["TERM"] = self.term_type
+        command = launch.command(self.command or "bash")
+        await self._serve(
+            self._platform.containers.exec(self._place.container, command, env, tty), self.stdin, self.stdout
+        )
+
+    async def _serve(
+        self, begun: Awaitable[Execution], stdin: asyncssh.SSHReader[bytes], stdout: asyncssh.SSHWriter[bytes]
+    ) -> None:
+        """Until one side ends. The client's exit status is the process's."""
+        try:
+            execution = await begun
+        except PogoError as error:
+            self.channel.write_stderr(f"{error.message}\r\n".encode())
+            self.channel.exit(255)
+            return
+        try:
+            with suppress(asyncssh.Error, OSError):
+                eot = asyncio.Event()
+                outgoing = _output(stdout, execution, eot if self.term_type else None)
+                if await _both(_input(stdin, execution, eot), outgoing, self.channel.wait_closed()):
+                    status = await execution.wait()
+                    self.channel.exit(255 if status is None else status)
+        finally:
+            await execution.close()
+            self.channel.close()
 
 
 async def _both(incoming: Awaitable[None], outgoing: Awaitable[None], closed: Awaitable[None]) -> bool:
@@ -194,7 +213,8 @@ async def _both(incoming: Awaitable[None], outgoing: Awaitable[None], closed: Aw
                 log.error("SSH session failed", error=repr(failure))
 
 
-async def _input(reader: asyncssh.SSHReader[bytes], execution: Execution) -> None:
+async def _input(reader: asyncssh.SSHReader[bytes], execution: Execution, eot: asyncio.Event | None = None) -> None:
+    """eot: set when the client has ended its input."""
     while True:
         try:
             data = await reader.read(CHUNK)
@@ -205,15 +225,21 @@ async def _input(reader: asyncssh.SSHReader[bytes], execution: Execution) -> Non
         except (asyncssh.BreakReceived, asyncssh.SignalReceived):
             await execution.write(b"\x03")
             continue
+        if eot and (not data or data.endswith(EOT)):
+            eot.set()
         if not data:
             await execution.write_eof()
             return
         await execution.write(data)
 
 
-async def _output(writer: asyncssh.SSHWriter[bytes], execution: Execution) -> None:
+async def _output(writer: asyncssh.SSHWriter[bytes], execution: Execution, eot: asyncio.Event | None = None) -> None:
+    """eot: what to wait for after the end, for a moment: the official client crashes where it cannot send it."""
     while data := await execution.read():
         writer.write(data)
         await writer.drain()
+    if eot is not None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(eot.wait(), EOT_SECONDS)
     with suppress(OSError):
         writer.write_eof()

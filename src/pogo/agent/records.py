@@ -235,8 +235,7 @@ def cleanup(installation: Installation) -> None:
             sweep(installation, id, keep_files=False)
     cgroups.kill(installation.cgroup)
     cgroups.remove(installation.cgroup)
-    ours = (installation.records, installation.scratch, installation.unpacked)
-    for path in (*ours, installation.run / "l", installation.run / "root"):
+    for path in (installation.records, installation.scratch, installation.run / "l", installation.run / "root"):
         clear(path)
 
 

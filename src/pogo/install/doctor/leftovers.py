@@ -38,7 +38,7 @@ def _nameless(installation: Installation) -> dict[str, list[str]]:
     groups = [path.name for hierarchy in cgroups.hierarchies() for kind in ("c", "c/.background", "m")
               for path in (hierarchy / installation.cgroup / kind).glob("[!.]*") if path.is_dir()]  # fmt: skip
     links = [name for name in _links() if name.startswith(f"pg{installation.tag}")]
-    layers = [path.name for path in installation.scratch.iterdir()] if installation.scratch.is_dir() else []
+    layers = [path.name for path in installation.scratch.glob("[!.]*")]
     table = Path("/proc/self/mounts").read_text().splitlines()
     mounts = [row.split()[1] for row in table if row.split()[1].startswith(f"{installation.state}/")]
     loops = _loops(installation)

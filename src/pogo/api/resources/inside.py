@@ -26,8 +26,8 @@ router = resource_router()
 @router.post("/apps/{app}/dynos/{dyno}")
 def run_inside(me: Me, app: TheApp, dyno: str, body: NewDyno) -> Response:
     """As `POST /apps/{app}/dynos` with `attach`; the answer is that dyno, with a URL to attach to the new process."""
-    request = run_request(body)
-    if not request.attach:
+    request = run_request(body.model_copy(update={"attach": True}))
+    if body.attach is False:
         raise InvalidParams("Invalid request: `attach` must be true: a process inside a dyno ends with its client")
     if not request.command.strip():
         raise InvalidParams("A process needs a command, such as bash.")

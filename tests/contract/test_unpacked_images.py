@@ -15,7 +15,6 @@ from containers_lxc import STACK, AgentProcess, Scenario, agent_installation, mi
 from containers_rig import Rig, image
 
 from pogo.agent import images
-from pogo.agent.images import Image
 from pogo.agent.installation import Installation
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
@@ -86,7 +85,7 @@ def test_what_a_killed_monitor_has_unpacked_is_made_anew(
 ) -> None:
     slug = image(tmp_path, {f"app/{number}": str(number) * 100 for number in range(800)})
     with slug.open("rb") as file:
-        wanted = Image("", file.fileno(), images.key(file.fileno()), images.unpacker(agent.installation))
+        wanted = images.to_unpack(agent.installation, file.fileno(), images.unpacker(agent.installation))
         half = agent.installation.unpacked / f".new-{wanted.key}"
         pid = os.fork()
         if pid == 0:
@@ -96,6 +95,7 @@ def test_what_a_killed_monitor_has_unpacked_is_made_anew(
             time.sleep(0.001)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
+        os.close(wanted.guard)
     assert wanted.key not in unpacked(agent.installation)
 
     async def scenario(rig: Rig) -> None:
@@ -113,7 +113,7 @@ def test_only_what_nobody_shows_is_cleared_away(
     async def scenario(rig: Rig) -> None:
         here = agent.installation
         with (here.state / "stacks" / STACK / "one.squashfs").open("rb") as file:
-            stack = images.key(file.fileno())  # its thousands of files would take their time
+            stack = images.to_unpack(here, file.fileno(), 0).key  # its thousands of files would take their time
         assert (await rig.sh("cat name", slug=first))[1] == "first"
         id = await rig.start(("wait",), slug=second)
         before = unpacked(here)

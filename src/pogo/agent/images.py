@@ -6,13 +6,14 @@ whose owners it does map, and which all containers share as they share the image
     unpacked/<key>        the files, once all of them are there
     unpacked/.<key>       its lock, held by every monitor that shows it; its time tells when it was last wanted
     unpacked/.new-<key>   what a killed monitor has left; the next one begins anew
+    unpacked/.gone-<key>  on its way to be removed
 
 Monitors unpack, under the lock, so that the agent never waits.
 """
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -38,19 +39,27 @@ class Image:
     """device: path of the loop device that holds it, where images are mounted; else empty.
 
     source: the open file, to be unpacked; key: the name of its directory; owner: the uid to whom all of it belongs
-    there, 0 for a stack's many.
+    there, 0 for a stack's many; guard: the open lock, which has to stay open as long as it is shown.
     """
 
     device: str
     source: int = -1
     key: str = ""
     owner: int = 0
+    guard: int = -1
 
 
-def key(image: int) -> str:
-    """Of the open file: a changed image is another one."""
-    there = os.fstat(image)
-    return f"{there.st_dev:x}-{there.st_ino:x}-{there.st_size:x}-{there.st_mtime_ns:x}"
+def to_unpack(installation: Installation, source: int, owner: int) -> Image:
+    """The image in an open file. Waits for nobody: that is for `mount`."""
+    there = os.fstat(source)
+    key = f"{there.st_dev:x}-{there.st_ino:x}-{there.st_size:x}-{there.st_mtime_ns:x}"  # a changed file is another one
+    guard = _open(installation.unpacked / f".{key}")
+    os.utime(guard)
+    return Image("", source, key, owner, guard)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def unpacker(installation: Installation) -> int:
@@ -120,7 +129,7 @@ def require_mapped(image: Path) -> None:
 
 
 def mount(installation: Installation, image: Image, userns: int) -> int:
-    """A detached, read-only mount with owners mapped. Of what is unpacked, this process holds the lock from then on."""
+    """A detached, read-only mount with owners mapped; what is unpacked is held from then on, by the image's guard."""
     if image.device:
         fd = syscalls.new_mount("squashfs", {"source": image.device, "ro": ""}, _READ_ONLY)
     else:
@@ -131,28 +140,20 @@ def mount(installation: Installation, image: Image, userns: int) -> int:
 
 
 def _hold(home: Path, image: Image) -> None:
-    """Makes sure that the image is unpacked, and holds its lock for the life of this process.
+    """Makes sure that the image is unpacked, and locks its guard: whoever has inherited that holds it, too.
 
     Waits for another monitor that is unpacking it.
     """
-    guard = _held(home / f".{image.key}")
-    os.utime(guard)
-    if not (home / image.key).exists():
-        fcntl.flock(guard, fcntl.LOCK_EX)
-        if not (home / image.key).exists():
+    place = home / image.key
+    fcntl.flock(image.guard, fcntl.LOCK_SH)
+    if not place.exists():
+        fcntl.flock(image.guard, fcntl.LOCK_EX)
+        if not place.exists():
             _unpack(home, image)
-    fcntl.flock(guard, fcntl.LOCK_SH)
-
-
-def _held(path: Path) -> int:
-    """The lock, shared; another one where it was removed while it was waited for."""
-    while True:
-        guard = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        fcntl.flock(guard, fcntl.LOCK_SH)
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.samestat(path.stat(), os.fstat(guard)):
-                return guard
-        os.close(guard)
+        fcntl.flock(image.guard, fcntl.LOCK_SH)
+    guard = home / f".{image.key}"
+    if not (guard.exists() and os.path.samestat(guard.stat(), os.fstat(image.guard))):
+        raise OSError(errno.EAGAIN, "the unpacked image was cleared away this very moment; try again")
 
 
 def _unpack(home: Path, image: Image) -> None:
@@ -189,7 +190,7 @@ def tend(installation: Installation) -> None:
     wanted = set()
     for link in (installation.state / "stacks").glob("*/current"):
         source = os.open(link, os.O_RDONLY | os.O_CLOEXEC)
-        image = Image("", source, key(source))
+        image = to_unpack(installation, source, 0)
         wanted.add(image.key)
         _hold(installation.unpacked, image)
     clear(installation, wanted)
@@ -202,20 +203,23 @@ def clear(installation: Installation, spared: Collection[str] = (), keep: float 
     """
     home = installation.unpacked
     for path in home.iterdir():
-        name = path.name.removeprefix(".new-").removeprefix(".")
+        name = path.name.removeprefix(".new-").removeprefix(".gone-").removeprefix(".")
         if name in spared:
             continue
-        guard = os.open(home / f".{name}", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        if path.name.startswith(".gone-"):
+            shutil.rmtree(path, ignore_errors=True)
+            continue
+        guard = _open(home / f".{name}")
         try:
             fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if path.name.startswith(".new-"):
                 shutil.rmtree(path, ignore_errors=True)
             elif time.time() - os.fstat(guard).st_mtime >= keep:
-                gone = home / f".new-{name}"
+                gone = home / f".gone-{name}"
                 if (home / name).exists():
                     (home / name).rename(gone)
+                (home / f".{name}").unlink(missing_ok=True)  # at once: a monitor may have opened it already
                 shutil.rmtree(gone, ignore_errors=True)
-                (home / f".{name}").unlink(missing_ok=True)
         except BlockingIOError:
             continue  # it is shown, or being unpacked
         finally:

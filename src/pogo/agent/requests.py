@@ -77,12 +77,12 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
     keep: list[int] = [*fds]
     try:
         keep += _hold(installation, continues)
-        stack, stack_fd = _stack(agent, str(spec["stack"]))
-        keep.append(stack_fd)
+        stack, held = _stack(agent, str(spec["stack"]))
+        keep += held
         slug = None
         if has_slug:
-            slug, slug_fd = _image(agent, fds[0], images.unpacker(installation))
-            keep.append(slug_fd)
+            slug, held = _image(agent, fds[0], images.unpacker(installation))
+            keep += held
         record = records.Record(
             id=id,
             number=number,
@@ -214,7 +214,7 @@ def _hold(installation: Installation, ids: tuple[str, ...]) -> list[int]:
     return held
 
 
-def _stack(agent: Holder, name: str) -> tuple[Image, int]:
+def _stack(agent: Holder, name: str) -> tuple[Image, list[int]]:
     require(_STACK.fullmatch(name) is not None, f"{name!r} is no name of a stack.")
     path = agent.installation.state / "stacks" / name / "current"
     try:
@@ -232,16 +232,17 @@ def _stack(agent: Holder, name: str) -> tuple[Image, int]:
         os.close(image)
 
 
-def _image(agent: Holder, file: int, owner: int) -> tuple[Image, int]:
-    """The image in an open file, and a descriptor that has to stay open until the container has it.
+def _image(agent: Holder, file: int, owner: int) -> tuple[Image, list[int]]:
+    """The image in an open file, and descriptors that have to stay open as long as the container has it.
 
     owner: to whom what is unpacked of it belongs.
     """
     if agent.mounted:
         path, device = _loop(agent, file)
-        return Image(path), device
+        return Image(path), [device]
     source = os.dup(file)
-    return Image("", source, images.key(source), owner), source
+    image = images.to_unpack(agent.installation, source, owner)
+    return image, [source, image.guard]
 
 
 def _loop(agent: Holder, image: int) -> tuple[str, int]:

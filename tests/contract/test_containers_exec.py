@@ -16,6 +16,7 @@ from probes import isolation, kernel
 from probes.probing import PROBES
 
 from pogo.agent import cgroups
+from pogo.agent.server import MOST_JOINED
 from pogo.containers import Execution
 from pogo.containers.agent import AgentContainers
 from pogo.containers.memory import MemoryContainers
@@ -78,6 +79,7 @@ async def finish(execution: Execution) -> tuple[int | None, bytes]:
 @contextlib.asynccontextmanager
 async def running(rig: Rig) -> AsyncIterator[str]:
     id = await rig.start(("print", "up\n"), ("wait",))
+    await rig.said(id, b"up\n")
     try:
         yield id
     finally:
@@ -189,6 +191,10 @@ def test_it_is_under_all_that_the_first_process_is_under(agent: AgentProcess, tt
     real(agent, scenario)
 
 
+# Two need to be told what is on the machine; the third is named a group in which LXC puts those that come later.
+TOLD_OTHERWISE = {"processes_of_the_machine", "unix_sockets_of_the_machine", "groups_are_left"}
+
+
 @pytest.mark.parametrize("topic", [module.__name__.rpartition(".")[2] for module in (kernel, isolation)])
 def test_the_probes_of_a_hostile_app_are_refused_as_in_the_dyno_itself(agent: AgentProcess, topic: str) -> None:
     async def scenario(rig: Rig) -> None:
@@ -201,7 +207,12 @@ def test_the_probes_of_a_hostile_app_are_refused_as_in_the_dyno_itself(agent: Ag
                 assert await finish(copied) == (0, b"")
             _, output = await sh(rig, id, f"cd /tmp && python3 -m probes e30= {topic}")
             found = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-            wrong = {one["probe"]: one["found"] for one in found if one["found"] != PROBES[one["probe"]].expected}
+            wrong = {
+                one["probe"]: one["found"]
+                for one in found
+                if one["probe"] not in TOLD_OTHERWISE
+                and one["found"] not in PROBES[one["probe"]].expected.split(" or ")
+            }
             assert len(found) > 5
             assert not wrong
 
@@ -250,11 +261,12 @@ def test_hanging_up_leaves_nothing(agent: AgentProcess, tty: tuple[int, int] | N
 
     async def scenario(rig: Rig) -> None:
         async with running(rig) as id:
+            await asyncio.sleep(0.3)  # the container's own processes are all there then
             before = processes(agent, id)
-            scripts = ("sleep 1000 & sleep 1000", "trap '' HUP; sleep 1000; sleep 1000")
+            scripts = ["sleep 1000 & sleep 1000", *(["trap '' HUP; sleep 1000; sleep 1000"] if tty else [])]
             executions = [await rig.containers.exec(id, ("sh", "-c", one), ENV, tty) for one in scripts]
             await asyncio.sleep(0.2)
-            assert processes(agent, id) > before + 2
+            assert processes(agent, id) >= before + 3
             for execution in executions:
                 await execution.close()
             async with asyncio.timeout(15):
@@ -284,6 +296,24 @@ def test_a_killed_agent_is_not_noticed(agent: AgentProcess) -> None:
             await execution.write(b"on")
             await execution.write_eof()
             assert await finish(execution) == (0, b"on")
+
+    real(agent, scenario)
+
+
+def test_only_so_many_at_once(agent: AgentProcess) -> None:
+    async def scenario(rig: Rig) -> None:
+        async with running(rig) as id:
+            executions = [await rig.containers.exec(id, ("sleep", "1000"), ENV, None) for _ in range(MOST_JOINED)]
+            with pytest.raises(ContainerError, match="takes no more"):
+                await rig.containers.exec(id, ("true",), ENV, None)
+            for execution in executions:
+                await execution.close()
+            async with asyncio.timeout(10):
+                while True:
+                    with contextlib.suppress(ContainerError):
+                        assert await sh(rig, id, "echo room") == (0, "room\n")
+                        return
+                    await asyncio.sleep(0.1)
 
     real(agent, scenario)
 

@@ -1,7 +1,7 @@
 """One more process in a running container, for `ps:exec`: the work of a child of the agent while it lasts.
 
 `lxc-attach` puts it under everything that the container's own process is under: namespaces, control groups,
-limits, seccomp filter, no capability and no new privileges (measured: docs/decisions/0013). The caller gets our
+limits, seccomp filter, no capability and no new privileges (measured: docs/decisions/0016). The caller gets our
 ends of its streams, and, last, its exit status. A caller that goes away hangs the process up.
 """
 

@@ -29,6 +29,8 @@ from pogo.agent.requests import ID, prepare
 from pogo.agent.usage import DISK_SECONDS, Disk, end_those_that_fill
 from pogo.errors import ContainerError, NotFound, PogoError
 
+MOST_JOINED = 20  # in one container: each costs this machine two processes outside of its limits
+
 
 class Agent:
     def __init__(self, installation: Installation) -> None:
@@ -40,6 +42,7 @@ class Agent:
         self.resolvers: tuple[str, ...] | None = None
         self.mounted = True
         self.monitors: dict[int, str] = {}
+        self.joined: dict[int, str] = {}
         self.next_number = int.from_bytes(os.urandom(4))
 
     # -- the loop
@@ -224,9 +227,11 @@ class Agent:
         """One more process in a container that runs. A child stays with it, and answers."""
         record = self._record(request["id"])
         if record is None or self._exit(record.id) is not None:
-            raise NotFound("container", f"The container {request['id']} does not run.")
+            raise NotFound("container", f"The container {str(request['id'])[:40]} does not run.")
+        if [*self.joined.values()].count(record.id) >= MOST_JOINED:
+            raise ContainerError(f"{record.id} has {MOST_JOINED} processes that were started in it, and takes no more.")
         joining = Joining(self.installation, record, request)
-        self._fork(lambda: joining.run(connection.socket), {connection.socket.fileno()})
+        self.joined[self._fork(lambda: joining.run(connection.socket), {connection.socket.fileno()})] = record.id
         return None
 
     def fetch(self, connection: Connection, id: str, name: str) -> Json | None:
@@ -311,6 +316,7 @@ class Agent:
         with contextlib.suppress(ChildProcessError):
             while pid := os.waitpid(-1, os.WNOHANG)[0]:
                 id = self.monitors.pop(pid, "")
+                self.joined.pop(pid, None)
                 self.disk.ended(pid)
                 if id and self._record(id) is None:
                     self.records.pop(id, None)

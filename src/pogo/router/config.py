@@ -130,7 +130,7 @@ def render(settings: Settings, *, as_root: bool = True) -> str:
 
 
 def _ssh(settings: Settings) -> str:
-    """SSH into dynos. A port of its own: telling it from HTTP by its first bytes costs HTTP a third (decision 0013)."""
+    """SSH into dynos. A port of its own: telling it from HTTP by its first bytes costs HTTP a third (decision 0016)."""
     if not settings.ssh_host:
         return ""
     host = f"[{settings.ssh_host}]" if ":" in settings.ssh_host else settings.ssh_host

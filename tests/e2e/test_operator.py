@@ -135,7 +135,7 @@ def test_nothing_secret_is_readable_by_others(platform: Installation) -> None:
                str(platform.state / "db"), "-type", "f", "-perm", "/o=r"]  # fmt: skip
     public = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     reachable = [path for path in public if "/tls/" in path or "/haproxy/" in path]
-    assert {Path(path).name for path in reachable if not path.endswith((".html", ".http", ".map", ".cfg"))} == {
+    assert {Path(path).name for path in reachable if not path.endswith((".html", ".http", ".map", ".cfg", ".lua"))} == {
         "ca.pem",
         "server.pem",
         "crt-list.txt",

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
+import json
 import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
+from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import asyncssh
 import pytest
 from installation import Installation
 from small_apps import make, small
@@ -153,3 +159,84 @@ def test_a_killed_daemon_hangs_up_what_it_joined(platform: Installation, app: Pa
     assert platform.get("inside").body == "one web.1"
     eventually(lambda: platform.call("pogo", "ps:exec", "echo again", cwd=app).stdout.endswith("again\n"))
     assert containers(platform) == before
+
+
+# -- by SSH, as the official client comes
+
+
+def invite(platform: Installation, key: asyncssh.SSHKey) -> dict[str, str]:
+    """What the exec manager answers to the key."""
+    trust = ssl.create_default_context(cafile=str(platform.state / "tls/ca.pem"))
+    connection = http.client.HTTPSConnection("localhost", platform.https_port, context=trust, timeout=20)
+    secret = b64encode(f"inside:{platform.pogo('auth:token').split()[-1]}".encode()).decode()
+    body = json.dumps({"client_key": key.export_public_key().decode()})
+    connection.request("PUT", "/api/v2/web.1", body, {"Authorization": f"Basic {secret}"})
+    response = connection.getresponse()
+    answer: dict[str, str] = json.loads(response.read())
+    assert response.status == 200, answer
+    return answer
+
+
+def test_ssh(platform: Installation, app: Path) -> None:
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    invited = invite(platform, key)
+    host, user = invited["tunnel_host"], invited["client_user"]
+
+    def login(user: str, key: asyncssh.SSHKey) -> AbstractAsyncContextManager[asyncssh.SSHClientConnection]:
+        trusted = asyncssh.import_known_hosts(f"[{host}]:80 {invited['proxy_public_key']}\n")
+        return asyncssh.connect(
+            host, 80, username=user, client_keys=[key], known_hosts=trusted, config=None, agent_path=None
+        )
+
+    async def visit() -> None:
+        async with login(user, key) as connection:
+            done = await connection.run("echo $DYNO; cat; exit 7", input="in\n")
+            assert (done.stdout, done.exit_status) == ("noise of a profile\nweb.1\nin\n", 7)
+            await _shell(connection)
+            await _files(connection, app)
+            port = (await connection.run("echo $PORT")).stdout.split()[-1]
+            await _ports(connection, int(port))
+        for stranger, other in ((user, asyncssh.generate_private_key("ssh-ed25519")), ("root", key)):
+            with pytest.raises(asyncssh.PermissionDenied):
+                async with login(stranger, other):
+                    pass
+
+    asyncio.run(visit())
+    eventually(lambda: not joined(platform))
+
+
+async def _shell(connection: asyncssh.SSHClientConnection) -> None:
+    async with connection.create_process(term_type="xterm", term_size=(100, 40)) as shell:
+        shell.stdin.write("stty size; echo $TERM\n")
+        await asyncio.wait_for(shell.stdout.readuntil("40 100\r\nxterm\r\n"), 10)
+        shell.change_terminal_size(120, 50)
+        shell.stdin.write("while [ \"$(stty size)\" != '50 120' ]; do sleep 0.05; done; echo res''ized\n")
+        await asyncio.wait_for(shell.stdout.readuntil("resized"), 10)
+        shell.stdin.write("exit 5\n")
+        await asyncio.wait_for(shell.wait_closed(), 10)
+        assert shell.exit_status == 5
+
+
+async def _files(connection: asyncssh.SSHClientConnection, app: Path) -> None:
+    async with connection.start_sftp_client() as files:
+        assert await files.getcwd() == "/app"
+        async with files.open("blob", "rb") as blob:
+            assert await blob.read() == (app / "blob").read_bytes()
+        async with files.open("/tmp/new", "wb") as new:
+            await new.write(b"written")
+        assert (await connection.run("cat /tmp/new")).stdout.endswith("written")
+        for forbidden in ("/etc/passwd", "/new"):
+            with pytest.raises(asyncssh.SFTPError):
+                async with files.open(forbidden, "ab"):
+                    pass
+
+
+async def _ports(connection: asyncssh.SSHClientConnection, port: int) -> None:
+    reader, writer = await connection.open_connection("0.0.0.0", port)
+    writer.write(b"GET / HTTP/1.0\r\n\r\n")
+    assert (await asyncio.wait_for(reader.read(), 10)).endswith(b"one web.1")
+    for host in ("169.254.1.1", "127.0.0.2", "example.com"):
+        with pytest.raises(asyncssh.ChannelOpenError, match="only its own ports"):
+            await connection.open_connection(host, 80)
+    with pytest.raises(asyncssh.ChannelOpenError, match="Nothing listens"):
+        await connection.open_connection("127.0.0.1", 1)

@@ -61,6 +61,9 @@ GARBAGE = (
     b'{"op": "remove", "id": "\\u0000"}\n',
     b'{"op": "remove", "id": "\\ud800"}\n',
     b'{"op": "fetch", "id": "x", "name": {}}\n',
+    b'{"op": "exec"}\n',
+    b'{"op": "exec", "id": {}}\n',
+    b'{"op": "exec", "id": "../c"}\n',
     b'{"op": "fetch", "id": ".", "name": "spec"}\n',
 )
 

@@ -300,6 +300,34 @@ def test_a_killed_agent_is_not_noticed(agent: AgentProcess) -> None:
     real(agent, scenario)
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"command": "true"},
+        {"command": []},
+        {"command": ["a\0b"]},
+        {"command": ["x" * (2 << 20)]},
+        {"env": []},
+        {"env": {"A": 1}},
+        {"env": {"A=B": "x"}},
+        {"tty": [0, 80]},
+        {"tty": "24"},
+        {"tty": [24, 80, 1]},
+    ],
+)
+def test_what_a_hostile_caller_sends_is_refused(agent: AgentProcess, wrong: dict[str, object]) -> None:
+    async def scenario(rig: Rig) -> None:
+        async with running(rig) as id:
+            request = {"op": "exec", "id": id, "command": ["true"], "env": {}, "tty": None, **wrong}
+            reader, writer = await asyncio.open_unix_connection(agent.installation.socket)
+            writer.write(json.dumps(request).encode() + b"\n")
+            assert "error" in json.loads(await asyncio.wait_for(reader.readline(), 10))
+            writer.close()
+            assert await sh(rig, id, "echo fine") == (0, "fine\n")
+
+    real(agent, scenario)
+
+
 def test_only_so_many_at_once(agent: AgentProcess) -> None:
     async def scenario(rig: Rig) -> None:
         async with running(rig) as id:

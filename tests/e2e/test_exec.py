@@ -85,6 +85,8 @@ def test_commands_pipes_and_statuses(platform: Installation, app: Path) -> None:
     said = platform.run("pogo", "ps:exec", "--dyno", "web.1", "--", "sort", "-r", cwd=app, input="a\nb\nc\n")
     assert said.endswith("c\nb\na\n")
     assert "web.1" in platform.pogo("ps:exec", "--status", cwd=app)
+    done = platform.call("pogo", "run:inside", "web.1", "echo inside $DYNO; exit 4", cwd=app)
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (4, "inside web.1")
 
 
 def test_a_file_is_copied(platform: Installation, app: Path) -> None:

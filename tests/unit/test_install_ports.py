@@ -49,5 +49,15 @@ def test_two_settings_cannot_share_a_port() -> None:
 
 
 def test_an_address_that_this_machine_does_not_have_is_named() -> None:
-    with pytest.raises(ports.PortInUse, match=r"POGO_BIND=192\.0\.2\.1"):
+    with pytest.raises(ports.PortInUse, match=r"192\.0\.2\.1, port \d+ \(POGO_BIND"):
         ports.check(Settings(bind="192.0.2.1", http_port=free()), set())
+
+
+def test_ssh_needs_an_address_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = {"https_port": free(), "rendezvous_port": free()}
+    monkeypatch.setattr(ports, "_free", lambda address, port: True)
+    with pytest.raises(ports.PortInUse, match="POGO_SSH_ADDRESS=off"):
+        ports.check(Settings(http_port=80, bind="0.0.0.0", ssh_address="127.0.0.3", **others), set())
+    assert Settings(http_port=80).ssh_host == "127.0.0.2"
+    assert Settings(http_port=80, ssh_address="off").ssh_host == ""
+    assert Settings(http_port=8080).ssh_host == Settings(http_port=80, bind="0.0.0.0").ssh_host == ""

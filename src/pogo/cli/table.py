@@ -414,6 +414,18 @@ COMMANDS = (
         strict=False,
     ),
     Command(
+        "run:inside",
+        "inside:run",
+        "run a command inside a running dyno",
+        (Arg("dyno_name", True), Arg("command", True)),
+        (
+            *APP,
+            Flag("exit-code", "x", "accepted: the exit status is always passed on"),
+            Flag("no-launcher", help="accepted, without effect: there is no launcher here"),
+        ),
+        strict=False,
+    ),
+    Command(
         "stack:build",
         "stacks:build",
         "build a stack image (on the platform's machine, as root)",

@@ -36,6 +36,7 @@ UNSUPPORTED = {
     ("ps", "extended"): NO_EXTENDED,
     ("ps:exec", "ssh"): "pogo needs no ssh",
     ("releases", "extended"): NO_EXTENDED,
+    ("run:inside", "listen"): "it opens ports of another platform's tooling",
     ("run", "listen"): "it opens ports of another platform's tooling",
 }
 

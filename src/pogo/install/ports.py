@@ -76,23 +76,42 @@ def check(settings: Settings, ours: set[int]) -> None:
     }
     if settings.mirror != "off":
         wanted["POGO_MIRROR_PORT"] = settings.mirror_port
-    for name, port in [*wanted.items(), *([("POGO_SSH_ADDRESS", SSH_PORT)] if settings.ssh_host else [])]:
+    for name, port in wanted.items():
         twin = next((other for other, number in wanted.items() if number == port and other != name), None)
-        if name == "POGO_SSH_ADDRESS":
-            twin = twin if settings.ssh_host in (settings.bind, "0.0.0.0") else None  # noqa: S104
         if twin:
             raise PortInUse(f"{name} and {twin} are both {port}. Each needs a port of its own.")
-        address = {"POGO_MIRROR_PORT": GATEWAY, "POGO_SSH_ADDRESS": settings.ssh_host}.get(name, settings.bind)
-        if _free(address, port):
-            continue
-        pid = next((holder(found.inode) for found in listeners() if _meets(found, address, port)), None)
-        if pid and processes.descends(pid, ours):
-            continue
-        who = f"{' '.join(processes.command(pid))[:80]} (process {pid})" if pid else "a program that cannot be named"
+        address = GATEWAY if name == "POGO_MIRROR_PORT" else settings.bind
+        if who := _holder(address, port, ours):
+            raise PortInUse(
+                f"Port {port} on {address} is in use by {who}.\n"
+                f"Stop it, or choose another port, which is then remembered: {name}={_suggest(port, wanted)} bin/up"
+            )
+    _check_ssh(settings, ours, SSH_PORT in wanted.values())
+
+
+def _check_ssh(settings: Settings, ours: set[int], ours_too: bool) -> None:
+    """ours_too: whether one of the other ports has the same number."""
+    address = settings.ssh_host
+    if not address:
+        return
+    who = _holder(address, SSH_PORT, ours)
+    if not who and ours_too and settings.bind in (address, "0.0.0.0", "::"):  # noqa: S104
+        who = f"the platform itself, which listens on POGO_BIND={settings.bind}"
+    if who:
         raise PortInUse(
-            f"Port {port} on {address} is in use by {who}.\n"
-            f"Stop it, or choose another port, which is then remembered: {name}={_suggest(port, wanted)} bin/up"
+            f"Port {SSH_PORT} on {address}, for ps:exec of the official client, is in use by {who}.\n"
+            "Choose an address without it, which is then remembered, or none: POGO_SSH_ADDRESS=off bin/up"
         )
+
+
+def _holder(address: str, port: int, ours: set[int]) -> str:
+    """Who has the port, if it is somebody else; empty where it is free."""
+    if _free(address, port):
+        return ""
+    pid = next((holder(found.inode) for found in listeners() if _meets(found, address, port)), None)
+    if pid and processes.descends(pid, ours):
+        return ""
+    return f"{' '.join(processes.command(pid))[:80]} (process {pid})" if pid else "a program that cannot be named"
 
 
 def _free(address: str, port: int) -> bool:
@@ -106,7 +125,9 @@ def _free(address: str, port: int) -> bool:
         except OSError as error:
             if error.errno in (98, 13):
                 return False
-            raise PortInUse(f"Cannot listen on POGO_BIND={address}, port {port}: {error.strerror}.") from error
+            raise PortInUse(
+                f"Cannot listen on {address}, port {port} (POGO_BIND or POGO_SSH_ADDRESS): {error.strerror}."
+            ) from error
     return True
 
 

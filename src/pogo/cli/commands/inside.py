@@ -20,7 +20,7 @@ DEFAULT = "web.1"
 
 
 def _dyno(context: Context) -> str:
-    return context.option("dyno") or DEFAULT
+    return context.args.get("dyno_name") or context.option("dyno") or DEFAULT
 
 
 def _path(context: Context) -> str:
@@ -38,10 +38,19 @@ def execute(context: Context) -> int | None:
     if context.on("status"):
         _status(context)
         return None
+    return _attach(context, command_line(context.rest) or "bash")
+
+
+def run(context: Context) -> int:
+    """As `execute`, with the dyno as the first word."""
+    return _attach(context, command_line(context.rest[1:]))
+
+
+def _attach(context: Context, command: str) -> int:
     from pogo.cli.attach import connect, join
 
     terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    body = {"command": command_line(context.rest) or "bash", "attach": True, "env": terminal_variables()}
+    body = {"command": command, "attach": True, "env": terminal_variables()}
     with _connecting(context):
         url = context.api.post(_path(context), body | ({} if terminal else {"force_no_tty": True}))["attach_url"]
         connection, received = connect(context.platform, url)

@@ -13,6 +13,7 @@ from loops_world import World
 from pogo.errors import ContainerError
 from pogo.model import App, User
 from pogo.router.memory import MemoryRouter
+from pogo.rules import sizes
 from pogo.services import apps, builds, dynos, formation, releases
 
 pytestmark = pytest.mark.anyio
@@ -116,6 +117,45 @@ async def test_a_crash_is_recorded_with_its_last_output(world: World) -> None:
     await world.until(lambda: len(crash()["lines"]) == 5)
     assert crash()["lines"] == [f"line {number}" for number in range(4, 9)]
     assert (crash()["status"], crash()["signal"], crash()["code"]) == (139, "SIGSEGV", None)
+
+
+async def test_twice_the_memory_quota_is_r15(world: World) -> None:
+    world.start()
+    world.push()
+    await world.until(lambda: world.states() == {"web.1": "up"})
+    [process] = [one for one in world.containers.processes.values() if one.spec.labels.get("dyno") == "web.1"]
+    assert (process.spec.limits.quota, process.spec.limits.memory) == (512 << 20, 1024 << 20)
+    assert process.spec.env["MEMORY_AVAILABLE"] == "512"
+    world.containers.end(process.spec.id, 137, oom=True)
+    await world.until(lambda: "heroku[web.1]: Process exited with status 137" in world.log())
+    log = [line for line in world.log() if line.startswith("heroku[web.1]")]
+    at = log.index("heroku[web.1]: Process running mem=1024M(200.0%)")
+    assert log[at + 1 : at + 4] == [
+        "heroku[web.1]: Error R15 (Memory quota vastly exceeded)",
+        "heroku[web.1]: Stopping process with SIGKILL",
+        "heroku[web.1]: Process exited with status 137",
+    ]
+    (row,) = dynos.list_dynos(world.platform.db, world.app)
+    assert row.crash is not None
+    assert row.crash["code"] == "R15"
+    await world.until(lambda: world.states() == {"web.1": "up"})
+    assert sum("R15" in line for line in world.log()) == 1
+
+
+async def test_a_dyno_of_a_size_that_is_no_more_says_so(world: World) -> None:
+    sizes.offer(sizes.parse_sizes("tiny:64:128:64"))
+    try:
+        world.start()
+        world.push()
+        await world.until(lambda: world.states() == {"web.1": "up"})
+        formation.scale(world.platform.db, world.app, [formation.Change("worker", "1", "tiny")])
+        await world.until(lambda: world.states() == {"web.1": "up", "worker.1": "up"})
+        sizes.offer(())
+        [process] = [one for one in world.containers.processes.values() if one.spec.labels.get("dyno") == "worker.1"]
+        world.containers.end(process.spec.id, 1)
+        await world.until(lambda: any("[worker.1]: No such size as tiny." in line for line in world.log()))
+    finally:
+        sizes.offer(())
 
 
 async def test_a_port_that_is_never_bound_is_r10(world: World) -> None:

@@ -84,7 +84,8 @@ def _disk(settings: Settings) -> Iterator[Check]:
             continue
         seen.add(there.stat().st_dev)
         fs = os.statvfs(there)
-        installed = (settings.state_dir / ".installed").exists()
+        # An earlier bin/up may have come as far as this, and has then taken most of the space itself.
+        installed = (settings.state_dir / "stacks" / settings.default_stack / "current").exists()
         yield disk(name, place, (fs.f_bavail * fs.f_frsize, fs.f_favail if fs.f_files else None), installed=installed)
 
 

@@ -16,7 +16,7 @@ from probes import isolation, kernel
 from probes.probing import PROBES
 
 from pogo.agent import cgroups
-from pogo.agent.server import MOST_JOINED
+from pogo.agent.joining import MOST_JOINED
 from pogo.containers import Execution
 from pogo.containers.agent import AgentContainers
 from pogo.containers.memory import MemoryContainers

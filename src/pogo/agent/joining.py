@@ -21,6 +21,7 @@ from pogo.agent.peers import Json, answer
 from pogo.agent.requests import program
 from pogo.errors import ContainerError
 
+MOST_JOINED = 20  # in one container: each costs this machine two processes outside of its limits
 _HANG_UP_SECONDS = 10
 _ENDED = "it has just ended"
 _LAUNCH = r"""open(my $caller, '+<&=', $ARGV[0]) or exit(1);

@@ -23,13 +23,11 @@ from pathlib import Path
 
 from pogo.agent import directories, images, monitor, network, records, syscalls
 from pogo.agent.installation import Installation
-from pogo.agent.joining import Joining
+from pogo.agent.joining import MOST_JOINED, Joining
 from pogo.agent.peers import Connection, Json, announce_end, answer, is_allowed, peer_uid, send_once
 from pogo.agent.requests import ID, prepare
 from pogo.agent.usage import DISK_SECONDS, Disk, end_those_that_fill
 from pogo.errors import ContainerError, NotFound, PogoError
-
-MOST_JOINED = 20  # in one container: each costs this machine two processes outside of its limits
 
 
 class Agent:

@@ -68,6 +68,7 @@ def test_apps_share_a_slug_and_each_owns_it(
     run: Callable[[Scenario], None], agent: AgentProcess, tmp_path: Path
 ) -> None:
     slug = image(tmp_path, {"app/word": "original"})
+    slug.chmod(0o600)  # as pogod's are
 
     async def scenario(rig: Rig) -> None:
         script = "cat word; stat -c ' %u' word; echo changed > word && cat word; rm word && ls"

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet, MultiFernet
+from hypothesis import settings
 
 from pogo.model import Base
 from pogo.model.base import EncryptedJson
 from pogo.services.database import Database
+
+# A busy machine is slow; how slow is not what these tests are about.
+settings.register_profile("pogo", deadline=None)
+settings.load_profile("pogo")
 
 
 @pytest.fixture(scope="session")

@@ -231,7 +231,7 @@ def leftovers(platform: Installation) -> list[str]:
     if len(links) != len(wanted):
         found.append(f"{len(links)} interfaces for {len(wanted)} containers")
     agents = [pid for pid in processes.pids() if _is_agent(pid, state)]
-    if len(agents) != len(wanted) + 1:
+    if len(agents) != len(wanted) + 2:  # the agent, and the nursery of monitors
         found.append(f"{len(agents)} agents and monitors for {len(wanted)} containers")
     found += [f"mount {line}" for line in Path("/proc/mounts").read_text().splitlines() if f"{state}/" in line]
     found += [f"temporary file {path}" for path in (state / "tmp").iterdir()]

@@ -11,17 +11,39 @@ import os
 import socket
 import struct
 import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from pogo.agent import boot as booting
 from pogo.agent import records, syscalls
 from pogo.agent.boot import Boot, Process
-from pogo.agent.peers import answer
+from pogo.agent.installation import Installation
+from pogo.agent.peers import answer, receive_fds
 from pogo.errors import ContainerError
 
 _PID = struct.Struct("=i")
 
 
-def start(boot: Boot) -> Process | None:
+@dataclass(frozen=True)
+class Charge:
+    """What a monitor has to know of its container; `boot` tells all the rest, at the price of a megabyte.
+
+    spool: bytes of output kept; listener, client: where it is called, and who waits for the answer to `start`.
+    """
+
+    installation: Installation
+    id: str
+    spool: int
+    outputs: bool
+    terminal: bool
+    stdin: bool
+    background: bool
+    listener: socket.socket
+    client: socket.socket
+    boot: Callable[[], Boot]
+
+
+def start(charge: Charge) -> Process | None:
     """Boots and answers the caller. None where that failed: then nothing of it is left."""
     ours, theirs = socket.socketpair()
     syscalls.adopt_orphans(True)
@@ -30,21 +52,21 @@ def start(boot: Boot) -> Process | None:
         ours.close()
         try:
             syscalls.die_with_parent()
-            _boot(boot, theirs)
+            _boot(charge.boot(), theirs)
         except BaseException:
             traceback.print_exc()
         os._exit(0)
     theirs.close()
     with ours:
-        said, fds, _, _ = socket.recv_fds(ours, _PID.size, 3)
+        said, fds = receive_fds(ours, _PID.size, 3)
         os.waitpid(child, 0)  # from here on, the process is ours to wait for
     syscalls.adopt_orphans(False)
     if len(said) < _PID.size:
-        if records.directory(boot.installation, boot.record.id).is_dir():
-            refuse(boot, ContainerError("its boot was killed"))
+        if records.directory(charge.installation, charge.id).is_dir():
+            refuse(charge.boot(), ContainerError("its boot was killed"))
         return None
     (pid,) = _PID.unpack(said)
-    boot.client.close()
+    charge.client.close()
     return Process(pid, os.pidfd_open(pid), fds[0], fds[2] if len(fds) > 2 else -1, fds[1])
 
 

@@ -16,12 +16,12 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import NoReturn
 
 from pogo.agent import boot as booting
 from pogo.agent import cgroups, handover, records, spool
-from pogo.agent.boot import Boot, Process
+from pogo.agent.boot import Process
+from pogo.agent.handover import Charge
 from pogo.agent.installation import Installation
 from pogo.agent.peers import Client, Json, announce_end, is_allowed, parse, send_once
 from pogo.agent.usage import Usage
@@ -36,17 +36,16 @@ _NEVER = float("inf")
 _Interest = dict[int, tuple[int, Callable[[], None]]]
 
 
-def run(boot: Boot) -> NoReturn:
+def run(charge: Charge) -> NoReturn:
     """The whole life of the forked child. Never returns."""
     status = 1
     try:
         os.setsid()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        place = records.directory(boot.installation, boot.record.id)
-        (place / "pid").write_text(str(os.getpid()))
+        place = f"{charge.installation.records}/{charge.id}"
         _own_log(place)
-        _boot_and_serve(boot)
+        _boot_and_serve(charge, place)
         status = 0
     except BaseException:
         traceback.print_exc()
@@ -54,39 +53,42 @@ def run(boot: Boot) -> NoReturn:
     os._exit(status)
 
 
-def _own_log(place: Path) -> None:
-    """The agent's streams may be gone when there is something to say."""
-    with (place / "monitor.log").open("ab") as file:
-        for standard in (1, 2):
-            os.dup2(file.fileno(), standard)
+def _own_log(place: str) -> None:
+    """The agent's streams may be gone when there is something to say. Its pid, too, is for who comes later."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    log, pid = (os.open(f"{place}/{name}", flags, 0o644) for name in ("monitor.log", "pid"))
+    os.write(pid, str(os.getpid()).encode())
+    for standard in (1, 2):
+        os.dup2(log, standard)
+    os.close(log)
+    os.close(pid)
 
 
-def _boot_and_serve(boot: Boot) -> None:
-    path = records.directory(boot.installation, boot.record.id)
+def _boot_and_serve(charge: Charge, place: str) -> None:
     try:
-        kept = spool.Spool(path / "spool", boot.spool, boot.installation.gid)
+        kept = spool.Spool(f"{place}/spool", charge.spool, charge.installation.gid)
     except OSError as error:
-        handover.refuse(boot, error)
+        handover.refuse(charge.boot(), error)
         return
-    process = handover.start(boot)
+    process = handover.start(charge)
     if process is not None:
-        Monitor(boot, process, kept).serve()
+        Monitor(charge, process, kept).serve()
 
 
 class Monitor:
     """The event loop of one container. Its whole state is here; nothing else runs in this process."""
 
-    def __init__(self, boot: Boot, process: Process, kept: spool.Spool) -> None:
-        self.installation: Installation = boot.installation
-        self.id = boot.record.id
-        self.outputs = boot.record.outputs
-        self.group = boot.group
-        self.usage = Usage(boot) if boot.record.background else None
-        self.listener = boot.listener
+    def __init__(self, charge: Charge, process: Process, kept: spool.Spool) -> None:
+        self.installation: Installation = charge.installation
+        self.id = charge.id
+        self.outputs = charge.outputs
+        self.group = records.group(charge.installation, charge.id, charge.background)
+        self.usage = Usage(charge.boot()) if charge.background else None
+        self.listener = charge.listener
         self.process = process
         self.spool = kept
-        self.terminal = boot.tty is not None
-        self.interactive = self.terminal or boot.stdin
+        self.terminal = charge.terminal
+        self.interactive = self.terminal or charge.stdin
         self.lines = spool.Lines()
         self.clients: list[Client] = []
         self.attached: Client | None = None

@@ -28,7 +28,7 @@ class Connection:
 
     def receive(self) -> Json | None:
         """The request, once its line is complete. Raises ConnectionError when the caller is gone, ValueError."""
-        data, fds, _, _ = socket.recv_fds(self.socket, 256 << 10, _MAX_FDS)
+        data, fds = receive_fds(self.socket, 256 << 10, _MAX_FDS)
         self.fds += fds
         self.received += data
         if not data or len(self.received) > _MAX_REQUEST or len(self.fds) > _MAX_FDS:
@@ -51,6 +51,14 @@ class Client:
     role: str = "asking"
     received: bytes = b""
     pending: bytearray = field(default_factory=bytearray)
+
+
+def receive_fds(connection: socket.socket, size: int, most: int) -> tuple[bytes, list[int]]:
+    """As socket.recv_fds. What this process becomes, or starts, does not have them."""
+    data, fds, _, _ = socket.recv_fds(connection, size, most)
+    for fd in fds:
+        os.set_inheritable(fd, False)
+    return data, fds
 
 
 def parse(line: bytes) -> Json:

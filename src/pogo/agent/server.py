@@ -18,12 +18,12 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Callable
 from pathlib import Path
 
-from pogo.agent import directories, images, monitor, network, records, syscalls
+from pogo.agent import directories, images, network, records, syscalls
 from pogo.agent.installation import Installation
 from pogo.agent.joining import MOST_JOINED, Joining
+from pogo.agent.nursery import Nursery, fork
 from pogo.agent.peers import Connection, Json, announce_end, answer, is_allowed, peer_uid, send_once
 from pogo.agent.requests import ID, prepare
 from pogo.agent.usage import DISK_SECONDS, Disk, end_those_that_fill
@@ -39,7 +39,6 @@ class Agent:
         self.loops = syscalls.loop_devices()
         self.resolvers: tuple[str, ...] | None = None
         self.mounted = True
-        self.monitors: dict[int, str] = {}
         self.joined: dict[int, str] = {}
         self.next_number = int.from_bytes(os.urandom(4))
 
@@ -49,6 +48,9 @@ class Agent:
         """Until SIGTERM or SIGINT. Containers and their monitors stay."""
         directories.prepare(self.installation)
         guard = self._only_one()
+        gc.collect()
+        gc.freeze()
+        self.nursery = Nursery(self.installation)
         self.mounted = images.choose(self.installation)
         directories.make_room()
         self.refresh_network()
@@ -66,11 +68,9 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: stopping.append(number))
         tend_at = 0.0
-        gc.collect()
-        gc.freeze()
         while not stopping:
             poll = select.poll()
-            for fd in (listener.fileno(), woken.fileno(), *self.connections):
+            for fd in (listener.fileno(), woken.fileno(), self.nursery.fileno(), *self.connections):
                 poll.register(fd, select.POLLIN)
             for fd, _ in poll.poll(1000 * DISK_SECONDS):
                 if fd == listener.fileno():
@@ -78,14 +78,16 @@ class Agent:
                 elif fd == woken.fileno():
                     woken.recv(4096)
                     self._reap_children()
+                elif fd == self.nursery.fileno():
+                    self._monitor_ended(self.nursery.ended())
                 elif fd in self.connections:
                     self._receive(self.connections[fd])
             if time.monotonic() >= tend_at:
                 tend_at = time.monotonic() + images.TEND_SECONDS
-                self._fork(lambda: (images.clear if self.mounted else images.tend)(self.installation), set())
+                fork(lambda: (images.clear if self.mounted else images.tend)(self.installation), set())
             if disk.is_due():
                 running = [record for record in self.records.values() if self._exit(record.id) is None]
-                disk.begun(self._fork(lambda: end_those_that_fill(self.installation, running), set()))  # noqa: B023
+                disk.begun(fork(lambda: end_those_that_fill(self.installation, running), set()))  # noqa: B023
         os.close(guard)
 
     def _only_one(self) -> int:
@@ -174,15 +176,14 @@ class Agent:
     # -- calls
 
     def start(self, connection: Connection, request: Json) -> Json | None:
-        """Forks the monitor, which answers. A container that is there already is only reported."""
+        """Has the monitor forked, which answers. A container that is there already is only reported."""
         existing = self._record(str(request["spec"]["id"]))
         if existing is not None:
             return {"there": True, **self._observed(existing)}
         self.refresh_network()
         boot = prepare(self, request["spec"], connection.fds, connection.socket)
         self.records[boot.record.id] = boot.record
-        own = {boot.lock, boot.listener.fileno(), boot.client.fileno(), *boot.keep}
-        self.monitors[self._fork(lambda: monitor.run(boot), own)] = boot.record.id
+        self.nursery.start(boot)
         os.close(boot.lock)
         boot.listener.close()
         for fd in boot.keep:
@@ -218,7 +219,7 @@ class Agent:
             else:
                 answer(connection.socket, {"ok": True})
 
-        self._fork(child, {connection.socket.fileno()})
+        fork(child, {connection.socket.fileno()})
         return None
 
     def exec(self, connection: Connection, request: Json) -> Json | None:
@@ -229,7 +230,7 @@ class Agent:
         if [*self.joined.values()].count(record.id) >= MOST_JOINED:
             raise ContainerError(f"{record.id} has {MOST_JOINED} processes that were started in it, and takes no more.")
         joining = Joining(self.installation, record, request)
-        self.joined[self._fork(lambda: joining.run(connection.socket), {connection.socket.fileno()})] = record.id
+        self.joined[fork(lambda: joining.run(connection.socket), {connection.socket.fileno()})] = record.id
         return None
 
     def fetch(self, connection: Connection, id: str, name: str) -> Json | None:
@@ -294,32 +295,17 @@ class Agent:
 
     # -- children
 
-    def _fork(self, child: Callable[[], object], keep: set[int]) -> int:
-        """A child that has only standard streams and `keep` of the agent's descriptors; its pid."""
-        pid = os.fork()
-        if pid == 0:
-            try:
-                signal.set_wakeup_fd(-1)
-                for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
-                    signal.signal(number, signal.SIG_DFL)
-                syscalls.close_all_but(keep)
-                child()
-            except BaseException:
-                traceback.print_exc()
-            finally:
-                os._exit(0)
-        return pid
-
     def _reap_children(self) -> None:
         with contextlib.suppress(ChildProcessError):
             while pid := os.waitpid(-1, os.WNOHANG)[0]:
-                id = self.monitors.pop(pid, "")
                 self.joined.pop(pid, None)
                 self.disk.ended(pid)
-                if id and self._record(id) is None:
-                    self.records.pop(id, None)
-                elif id:
-                    self._bury_if_orphaned(id)
+
+    def _monitor_ended(self, id: str) -> None:
+        if self._record(id) is None:
+            self.records.pop(id, None)
+        else:
+            self._bury_if_orphaned(id)
 
     def _bury_if_orphaned(self, id: str) -> None:
         lock = records.lock(self.installation, id)
@@ -331,7 +317,7 @@ class Agent:
                 records.bury(self.installation, id)
                 announce_end(self.installation, id)
 
-            self._fork(child, {lock})
+            fork(child, {lock})
         os.close(lock)
 
     def _tell(self, id: str) -> None:

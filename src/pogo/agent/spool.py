@@ -26,7 +26,7 @@ _MARK = 64 << 10
 class Spool:
     """The writer. A full disk never raises here: the output is dropped and counted as lost."""
 
-    def __init__(self, path: Path, limit: int, group: int) -> None:
+    def __init__(self, path: Path | str, limit: int, group: int) -> None:
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         os.fchown(self.fd, 0, group)
         self.limit = limit

@@ -27,6 +27,7 @@ from pogo.services.snapshot import AppState
 log = structlog.get_logger()
 PERIOD = 1.0
 REST = 5.0  # seconds, where only a lost hint could have left something to do
+REMOVALS = 4  # at once
 PORTS = range(3000, 32_000)  # below the range that Linux takes for outgoing connections
 
 
@@ -38,6 +39,7 @@ class Dynos:
     boots: Boots = field(init=False)
     collector: Collector = field(init=False)
     _told_to_stop: set[str] = field(default_factory=set)
+    _removals: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(REMOVALS))
     _wait: float = PERIOD
 
     def __post_init__(self) -> None:
@@ -79,8 +81,10 @@ class Dynos:
                 self.bounds,
             )
             wait = 0 if steps else min(wait, rules.rest(app.dynos, now, REST))
-            for step in steps:
-                changed |= await self._do(app, step, observed)
+            clears = [step for step in steps if isinstance(step, rules.Clear)]
+            done = [await self._do(app, step, observed) for step in steps if not isinstance(step, rules.Clear)]
+            done += await asyncio.gather(*(self._do(app, step, observed) for step in clears))
+            changed |= any(done)
             for dyno in app.dynos:
                 await self._attend(app, dyno, observed)
         for id in observed.keys() - known:
@@ -132,7 +136,8 @@ class Dynos:
             self.platform.hints.wake("cleanup")
 
     async def _remove(self, container: str) -> None:
-        await self.platform.containers.remove(container)
+        async with self._removals:
+            await self.platform.containers.remove(container)
         self._told_to_stop.discard(container)
 
     async def _do(self, app: AppState, step: rules.Step, observed: dict[str, Observed]) -> bool:

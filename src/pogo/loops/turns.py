@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ from pogo.services.platform import Platform
 
 log = structlog.get_logger()
 T = TypeVar("T")
+LONG, LONGEST = 0.05, 0.5  # seconds
 PAUSE = 1.0  # seconds after a turn that failed
 RENEW = 5.0  # seconds; a third of a lease
 
@@ -54,7 +56,7 @@ async def keep_turning(
     fails is logged (the part that did not answer is named in the error) and tried again.
     """
     while True:
-        again = False
+        again, began = False, time.monotonic()
         try:
             again = await held.hold(name) and await turn()
         except PogoError as error:
@@ -63,6 +65,10 @@ async def keep_turning(
         except Exception:
             log.exception("turn failed", loop=name)
             await asyncio.sleep(PAUSE)
+        # A turn over a thousand dynos takes a while: what comes meanwhile is dealt with together.
+        taken = time.monotonic() - began
+        if taken > LONG:
+            await asyncio.sleep(min(taken, LONGEST))
         if not again:
             await held.platform.hints.wait(name, period() if callable(period) else period)
 

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from installation import Installation
+from wreckage import answered
 
 from pogo.logs import Filter, segments
 
@@ -34,7 +35,7 @@ def measure(platform: Installation) -> None:
 
 def _watch(platform: Installation) -> tuple[int, int, float]:
     """Lines stored, lines counted as lost, seconds from the first to the last of them."""
-    (directory,) = [path for path in (platform.state / "logs").iterdir() if _is_ours(path)]
+    directory = platform.state / "logs" / answered(platform, f"/apps/{APP}")["id"]
     began, size, changed = time.monotonic(), 0, time.monotonic()
     first = 0.0
     while time.monotonic() - changed < 5 or not first:
@@ -53,7 +54,3 @@ def _watch(platform: Installation) -> tuple[int, int, float]:
             elif line and (match := re.search(r"L10 .*: (\d+) messages", line.text)):
                 seen["lost"] += int(match[1])
     return seen["stored"], seen["lost"], changed - first
-
-
-def _is_ours(directory: Path) -> bool:
-    return any(b"a dyno that has a lot to say" in path.read_bytes()[:100_000] for path in directory.glob("*.log"))

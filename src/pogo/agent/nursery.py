@@ -142,4 +142,4 @@ def _boot(fds: Sequence[int], listener: socket.socket, client: socket.socket) ->
 
 
 def _here(image: Image, ours: Mapping[int, int]) -> Image:
-    return replace(image, source=ours.get(image.source, -1))
+    return replace(image, source=ours.get(image.source, -1), guard=ours.get(image.guard, -1))

@@ -267,7 +267,7 @@ def test_cpu_is_limited_where_that_is_asked_for(run: Callable[[Scenario], None])
 def test_number_of_processes_is_limited(run: Callable[[Scenario], None]) -> None:
     async def scenario(rig: Rig) -> None:
         script = (
-            "my $n = 0; while ($n < 100) { defined(my $p = fork) or last; if (!$p) { sleep 60; exit } $n++ } print $n"
+            "my $n = 0; while ($n < 100) { defined(my $p = fork) or last; if (!$p) { sleep 5; exit } $n++ } print $n"
         )
         end, output = await rig.run(command=("perl", "-e", script), limits=Limits(memory=128 << 20, pids=20))
         assert end.status == 0

@@ -87,7 +87,7 @@ def start(boot: Boot) -> Process:
             pids=layout.pids,
             files=boot.files,
             file_size=0 if record.background else record.disk,
-            tcp=layout.memory // 8 if cgroups.TCP_APART else 0,
+            tcp=layout.quota // 8 if cgroups.TCP_APART else 0,
             tty=boot.tty is not None,
         )
     )

@@ -124,7 +124,7 @@ def test_a_client_that_still_sends_gets_the_last_output_and_no_reset(run: Run, m
         process = here.start(tty=False)
         client = await here.client("pipe\r\n")
         await client.chunk()
-        talking = asyncio.create_task(asyncio.to_thread(_send_and_hear, client.tls))
+        talking = asyncio.create_task(asyncio.to_thread(client.send_and_hear))
         await asyncio.sleep(0.1)
         process.say(b"enough\n")
         process.end()
@@ -132,22 +132,6 @@ def test_a_client_that_still_sends_gets_the_last_output_and_no_reset(run: Run, m
         client.tls.close()
 
     run(scenario)
-
-
-def _send_and_hear(tls: ssl.SSLSocket) -> bytes:
-    """Send without a pause until the other side has ended; what it said. One thread: TLS is not made for two."""
-    heard = b""
-    tls.settimeout(0)
-    while True:
-        with contextlib.suppress(ssl.SSLWantWriteError):
-            tls.send(b"x" * 8192)
-        try:
-            data = tls.recv(65536)
-        except ssl.SSLWantReadError:
-            continue
-        if not data:
-            return heard
-        heard += data
 
 
 def test_the_end_waits_for_an_eot_on_its_way(run: Run) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 NOT_EXPORTED = {"PATH", "HOME", "GIT_DIR", "CPATH", "CPPATH", "LD_PRELOAD", "LIBRARY_PATH", "LD_LIBRARY_PATH"}
@@ -13,6 +13,17 @@ NOT_EXPORTED |= {"STACK", "REQUEST_ID", "DYNO", "JAVA_OPTS", "IFS"}
 
 class BuildFailed(Exception):
     """The build cannot go on; the message says why and what to do."""
+
+
+def exit_status(work: Callable[[], None]) -> int:
+    """That of bin/compile: 0, or 1 after the reason of a BuildFailed was shown."""
+    try:
+        work()
+    except BuildFailed as failure:
+        print(flush=True)
+        warning(str(failure))
+        return 1
+    return 0
 
 
 def topic(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What the builder in the container is told, and what its exit status means."""
+"""What the builder in the container is told. What its end means: `build_ends`."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import json
 from collections.abc import Mapping, Sequence
 
 from pogo.rules.buildpacks import BUILT_IN, Registry
-
-EXPLAINED = (1, 2)  # the app's fault, the platform's: the builder has said why
 
 
 def build_file(
@@ -50,19 +48,3 @@ def build_file(
         "first": first,
     }
     return json.dumps(document).encode()
-
-
-def failure_text(status: int, *, oom: bool, memory_mb: int, refused: str = "") -> str:
-    """What the pusher is told when the builder ended with `status` and did not say why itself."""
-    if refused:
-        return f"The build could not be started: {refused}"
-    if oom or status == 137:
-        return (
-            f"The build was killed: it needs more than the {memory_mb} MB that a build may use (POGO_BUILD_MEMORY_MB)."
-        )
-    return f"The builder stopped unexpectedly (status {status}): a fault of the platform, not of your app. Push again."
-
-
-def rejected(text: str) -> bytes:
-    """The lines that end a failed build, after its own output."""
-    return f" !     {text}\n !\n !     Push rejected, the build failed.\n".encode()

@@ -8,7 +8,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from pack.steps import BuildFailed, config_vars, detail, hook, topic, warning
+from pack.steps import BuildFailed, config_vars, detail, exit_status, hook, topic
 
 from go_pack import build, toolchain, version
 
@@ -22,13 +22,7 @@ _BEFORE_MODULES = {
 
 def run(build_dir: Path, cache_dir: Path, env_dir: Path) -> int:
     """Returns the exit status of bin/compile."""
-    try:
-        _compile(build_dir.resolve(), cache_dir / "pogo-go", env_dir)
-    except BuildFailed as failure:
-        print(flush=True)
-        warning(str(failure))
-        return 1
-    return 0
+    return exit_status(lambda: _compile(build_dir.resolve(), cache_dir / "pogo-go", env_dir))
 
 
 def _compile(build_dir: Path, cache: Path, env_dir: Path) -> None:

@@ -7,7 +7,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from pack.steps import BuildFailed, config_vars, detail, topic, warning
+from pack.steps import config_vars, detail, exit_status, topic, warning
 
 from java_pack import runtime, sources, tools, version
 
@@ -16,13 +16,7 @@ _GRADLE = ("build.gradle", "build.gradle.kts", "settings.gradle", "settings.grad
 
 def run(build_dir: Path, cache_dir: Path, env_dir: Path) -> int:
     """Returns the exit status of bin/compile."""
-    try:
-        _compile(build_dir.resolve(), cache_dir / "pogo-java", env_dir)
-    except BuildFailed as failure:
-        print(flush=True)
-        warning(str(failure))
-        return 1
-    return 0
+    return exit_status(lambda: _compile(build_dir.resolve(), cache_dir / "pogo-java", env_dir))
 
 
 def _compile(build_dir: Path, cache: Path, env_dir: Path) -> None:

@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from pack.steps import BuildFailed, config_vars, detail, topic, warning
+from pack.steps import config_vars, detail, exit_status, topic, warning
 
 from node_pack import commands, dependencies, project, runtime, semver
 from node_pack.project import Project
@@ -22,14 +22,9 @@ _HEAP = 2560
 def run(build_dir: Path, cache_dir: Path, env_dir: Path) -> int:
     """Returns the exit status of bin/compile."""
     try:
-        _compile(build_dir.resolve(), cache_dir / "pogo-nodejs", env_dir)
-    except BuildFailed as failure:
-        print(flush=True)
-        warning(str(failure))
-        return 1
+        return exit_status(lambda: _compile(build_dir.resolve(), cache_dir / "pogo-nodejs", env_dir))
     finally:
         shutil.rmtree(WORK, ignore_errors=True)
-    return 0
 
 
 def _compile(build_dir: Path, cache: Path, env_dir: Path) -> None:

@@ -5,20 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pack.steps import BuildFailed, config_vars, detail, topic, warning
+from pack.steps import BuildFailed, config_vars, detail, exit_status, topic
 
 from php_pack import composer, constraint, manifest, packages, runtime
 
 
 def run(build_dir: Path, cache_dir: Path, env_dir: Path) -> int:
     """Returns the exit status of bin/compile."""
-    try:
-        _compile(build_dir.resolve(), cache_dir / "pogo-php", env_dir)
-    except BuildFailed as failure:
-        print(flush=True)
-        warning(str(failure))
-        return 1
-    return 0
+    return exit_status(lambda: _compile(build_dir.resolve(), cache_dir / "pogo-php", env_dir))
 
 
 def _compile(build_dir: Path, cache: Path, env_dir: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pack.steps import BuildFailed, config_vars, hook, warning
+from pack.steps import BuildFailed, config_vars, exit_status, hook
 
 from python_pack import django, environment, managers, pip, pipenv, poetry, runtime, uv, version
 from python_pack.environment import Layout
@@ -21,13 +21,7 @@ export LIBRARY_PATH="{home}/lib${{LIBRARY_PATH:+:$LIBRARY_PATH}}"
 
 def run(build_dir: Path, cache_dir: Path, env_dir: Path) -> int:
     """Returns the exit status of bin/compile."""
-    try:
-        _compile(build_dir.resolve(), cache_dir / "pogo-python", env_dir)
-    except BuildFailed as failure:
-        print(flush=True)
-        warning(str(failure))
-        return 1
-    return 0
+    return exit_status(lambda: _compile(build_dir.resolve(), cache_dir / "pogo-python", env_dir))
 
 
 def _compile(build_dir: Path, cache: Path, env_dir: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pack.steps import BuildFailed, config_vars, hook, warning
+from pack.steps import config_vars, exit_status, hook
 
 from ruby_pack import gems, javascript, lockfile, processes, rails, runtime, version
 from ruby_pack.app import SHARED, App, machine
@@ -16,13 +16,7 @@ _HIDDEN = ("GEM_HOME", "GEM_PATH", "RUBYLIB")
 
 def run(build_dir: Path, cache_dir: Path, env_dir: Path) -> int:
     """Returns the exit status of bin/compile."""
-    try:
-        _compile(build_dir.resolve(), cache_dir.resolve() / "pogo-ruby", env_dir)
-    except BuildFailed as failure:
-        print(flush=True)
-        warning(str(failure))
-        return 1
-    return 0
+    return exit_status(lambda: _compile(build_dir.resolve(), cache_dir.resolve() / "pogo-ruby", env_dir))
 
 
 def _compile(build_dir: Path, cache: Path, env_dir: Path) -> None:

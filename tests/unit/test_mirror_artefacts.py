@@ -39,6 +39,23 @@ def test_a_file_is_made_once_and_found_again(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_what_nobody_asks_for_is_removed(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        kept = FileArtefacts(tmp_path)
+        old, asked = "node/old.tar.gz", KEY
+        for key in (old, asked):
+            place = await kept.get(key, write)
+            os.utime(place.with_name(place.name + ".sha256"), (1, 1))
+        assert await kept.get(asked, write) == tmp_path / asked
+        assert kept.prune(3600) == 1
+        assert kept.find(old) is None
+        assert [path.name for path in (tmp_path / "node").iterdir() if "old" in path.name] == []
+        assert kept.find(asked) == tmp_path / asked
+        assert kept.prune(3600) == 0
+
+    asyncio.run(scenario())
+
+
 def test_who_goes_away_does_not_stop_it(tmp_path: Path) -> None:
     async def scenario() -> None:
         kept = FileArtefacts(tmp_path)

@@ -147,7 +147,6 @@ def test_its_restart_cuts_downloads_so_it_is_spared(tmp_path: Path) -> None:
     [
         ({"POGO_MIRROR": "on"}, "POGO_MIRROR=on"),
         ({"POGO_MIRROR_ONLY": "true"}, "POGO_MIRROR_ONLY needs a mirror"),
-        ({"POGO_MIRROR_GIT": "/nonexistent/folder"}, "no directory"),
         ({"POGO_MIRORR": "log"}, "Did you mean POGO_MIRROR"),
     ],
 )
@@ -158,6 +157,13 @@ def test_wrong_settings_are_told(
         monkeypatch.setenv(name, value)
     with pytest.raises(BadSetting, match=said):
         configuration.load(tmp_path / "none.conf", given)
+
+
+def test_a_folder_that_is_gone_stops_bin_up_and_not_bin_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POGO_MIRROR_GIT", "/nonexistent/folder")
+    found = configuration.load(tmp_path / "none.conf", {})  # as both begin
+    with pytest.raises(BadSetting, match="POGO_MIRROR_GIT=/nonexistent/folder is no directory"):
+        configuration.require_folders(found)
 
 
 def test_a_port_that_is_taken_is_told_by_its_setting(tmp_path: Path) -> None:

@@ -50,11 +50,15 @@ def load(config: Path, environ: Mapping[str, str]) -> Settings:
         )
     if settings.mirror_only and settings.mirror == "off":
         raise BadSetting("POGO_MIRROR_ONLY needs a mirror: POGO_MIRROR=log or POGO_MIRROR=answer.")
-    if settings.mirror_git and not Path(settings.mirror_git).is_dir():
-        raise BadSetting(f"POGO_MIRROR_GIT={settings.mirror_git} is no directory.")
     if settings.stack_names and settings.default_stack not in settings.stack_names:
         raise BadSetting(f"POGO_DEFAULT_STACK={settings.default_stack} is not among POGO_STACKS.")
     return settings
+
+
+def require_folders(settings: Settings) -> None:
+    """What bin/up needs and bin/down does without: folders that settings name. Raises BadSetting."""
+    if settings.mirror_git and not Path(settings.mirror_git).is_dir():
+        raise BadSetting(f"POGO_MIRROR_GIT={settings.mirror_git} is no directory.")
 
 
 def _check_name(name: str, source: str) -> None:

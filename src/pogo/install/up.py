@@ -61,6 +61,7 @@ def find(checkout: Path) -> Installation:
 def up(checkout: Path) -> None:
     here = find(checkout)
     settings = here.settings
+    configuration.require_folders(settings)
     began = time.monotonic()
     names = settings.stack_names
     for name in names:

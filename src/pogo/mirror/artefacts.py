@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import secrets
+import time
 from pathlib import Path
 
 import structlog
@@ -30,12 +31,16 @@ class FileArtefacts:
         self._making: dict[str, asyncio.Task[Path]] = {}
 
     def find(self, key: str) -> Path | None:
+        """The file, which counts as used now; None where it has to be made."""
         place = self._place(key)
+        digest = _digest_file(place)
         try:
-            size = place.stat().st_size
-            return place if _digest_file(place).read_text().split()[1] == str(size) else None
+            if digest.read_text().split()[1] != str(place.stat().st_size):
+                return None
+            os.utime(digest)
         except (FileNotFoundError, IndexError):
             return None
+        return place
 
     async def get(self, key: str, make: Make) -> Path:
         if (found := self.find(key)) is not None:
@@ -78,6 +83,15 @@ class FileArtefacts:
         for path in left:
             path.unlink(missing_ok=True)
         return len(left)
+
+    def prune(self, unused_seconds: float) -> int:
+        """Remove what nobody has asked for in that time; how many files. It is made again when it is asked for."""
+        long_ago = time.time() - unused_seconds
+        unused = [digest for digest in self.directory.rglob(f"[!.]*{DIGEST}") if digest.stat().st_mtime < long_ago]
+        for digest in unused:
+            digest.with_name(digest.name.removesuffix(DIGEST)).unlink(missing_ok=True)
+            digest.unlink(missing_ok=True)
+        return len(unused)
 
     def size(self) -> tuple[int, int]:
         """(files, bytes) that are kept."""

@@ -34,6 +34,7 @@ from pogo.settings import Settings
 log = structlog.get_logger()
 IP_FREEBIND = 15  # <linux/in.h>
 BACKLOG = 512
+DAY = 86_400.0
 GRACE_SECONDS = 15.0  # less than a supervisor waits before SIGKILL
 
 
@@ -94,9 +95,10 @@ async def _serve(settings: Settings) -> None:
 
     server = await asyncio.start_server(take, sock=listener(GATEWAY, settings.mirror_port), limit=wire.BUFFER)
     log.info("the mirror listens", address=GATEWAY, port=settings.mirror_port, mode=settings.mirror)
-    sweeping = asyncio.create_task(_sweep(settings))
+    beside = [asyncio.create_task(_sweep(settings)), asyncio.create_task(_prune(settings))]
     await stop.wait()
-    sweeping.cancel()
+    for task in beside:
+        task.cancel()
     if under_way:
         # Builds go on meanwhile: a listener that closes now would refuse them until the next mirror is there.
         log.info("stopping when these have ended", connections=len(under_way))
@@ -114,6 +116,15 @@ def _tidy(settings: Settings) -> None:
     left = FileArtefacts(settings.artefacts_dir).sweep()
     if left:
         log.info("removed files that were not finished", files=left)
+
+
+async def _prune(settings: Settings) -> None:
+    """What no build has asked for within POGO_KEEP_DAYS goes, as unused slugs do."""
+    while True:
+        removed = await asyncio.to_thread(FileArtefacts(settings.artefacts_dir).prune, settings.keep_days * DAY)
+        if removed:
+            log.info("removed files that no build has asked for", files=removed, days=settings.keep_days)
+        await asyncio.sleep(DAY)
 
 
 async def _sweep(settings: Settings) -> None:

@@ -5,6 +5,7 @@ from pogo.model.base import Base, utcnow
 from pogo.model.deploys import Build, Dyno, Lease, LogDrain, LogSession, Release, Slug
 from pogo.model.people import Authorization, User
 from pogo.model.setups import AppSetup, BuildpackName, Mirror
+from pogo.model.teams import Team, TeamInvitation, TeamMember
 
 __all__ = [
     "App",
@@ -23,6 +24,9 @@ __all__ = [
     "Mirror",
     "Release",
     "Slug",
+    "Team",
+    "TeamInvitation",
+    "TeamMember",
     "User",
     "utcnow",
 ]

@@ -9,12 +9,15 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from pogo.model.base import Base, EncryptedJson, Record
 from pogo.model.people import User
+from pogo.model.teams import Team
 
 
 class App(Record, Base):
     """slot: small number, unique among living apps: its uid range and its router backend.
 
     config: the config vars that the next release gets. buildpacks: as the user set them, in order.
+    owner: who made it, or got it by a transfer. team: owns it in his place, where there is one.
+    locked: members of the team cannot join it by themselves.
     features: names of those that are switched on (rules.features).
     detected: display name the last build's buildpack gave ("Python").
     cache_purged_at: builds that began before do not save the build cache.
@@ -38,7 +41,10 @@ class App(Record, Base):
     features: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     cache_purged_at: Mapped[datetime | None]
     destroyed_at: Mapped[datetime | None]
+    team_id: Mapped[str | None] = mapped_column(ForeignKey("teams.id"), index=True)
+    locked: Mapped[bool] = mapped_column(default=False, server_default="0")
     owner: Mapped[User] = relationship(lazy="joined")
+    team: Mapped[Team | None] = relationship(lazy="joined")
 
 
 class Collaborator(Record, Base):

@@ -19,6 +19,7 @@ class App(Record, Base):
     owner: who made it, or got it by a transfer. team: owns it in his place, where there is one.
     locked: members of the team cannot join it by themselves.
     features: names of those that are switched on (rules.features).
+    acm: whether the platform gets certificates for its domains from a public authority.
     detected: display name the last build's buildpack gave ("Python").
     cache_purged_at: builds that began before do not save the build cache.
     destroyed_at: set when the user destroyed it. It is gone for users at once (its name is free); the
@@ -39,6 +40,7 @@ class App(Record, Base):
     released_at: Mapped[datetime | None]
     repo_size: Mapped[int | None]
     features: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    acm: Mapped[bool] = mapped_column(default=False, server_default="0")
     cache_purged_at: Mapped[datetime | None]
     destroyed_at: Mapped[datetime | None]
     team_id: Mapped[str | None] = mapped_column(ForeignKey("teams.id"), index=True)
@@ -63,6 +65,7 @@ class Domain(Record, Base):
 
     app_id: Mapped[str] = mapped_column(ForeignKey("apps.id", ondelete="CASCADE"), index=True)
     hostname: Mapped[str] = mapped_column(unique=True)
+    sni_endpoint_id: Mapped[str | None] = mapped_column(ForeignKey("sni_endpoints.id", ondelete="SET NULL"), index=True)
 
 
 class Formation(Record, Base):

@@ -1,26 +1,45 @@
 """The nouns, as tables. Only `services` writes them."""
 
 from pogo.model.apps import App, Collaborator, Domain, Formation
+from pogo.model.audit import AuditEvent
 from pogo.model.base import Base, utcnow
 from pogo.model.certificates import AcmeAccount, AcmeOrder, SniEndpoint
 from pogo.model.deploys import Build, Dyno, Lease, LogDrain, LogSession, Release, Slug
-from pogo.model.people import Authorization, User
+from pogo.model.people import (
+    Authorization,
+    BrowserLogin,
+    Client,
+    FailedLogins,
+    Grant,
+    Invitation,
+    Key,
+    User,
+)
 from pogo.model.setups import AppSetup, BuildpackName, Mirror
 from pogo.model.teams import Team, TeamInvitation, TeamMember
+from pogo.model.transfers import AppTransfer
 
 __all__ = [
     "AcmeAccount",
     "AcmeOrder",
     "App",
     "AppSetup",
+    "AppTransfer",
+    "AuditEvent",
     "Authorization",
     "Base",
+    "BrowserLogin",
     "Build",
     "BuildpackName",
+    "Client",
     "Collaborator",
     "Domain",
     "Dyno",
+    "FailedLogins",
     "Formation",
+    "Grant",
+    "Invitation",
+    "Key",
     "Lease",
     "LogDrain",
     "LogSession",

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from pogo.model.base import Base, EncryptedJson, Record
 from pogo.model.people import User
 from pogo.model.teams import Team
+from pogo.rules.permissions import COLLABORATOR
 
 
 class App(Record, Base):
@@ -50,11 +51,16 @@ class App(Record, Base):
 
 
 class Collaborator(Record, Base):
+    """permissions: of rules.permissions."""
+
     __tablename__ = "collaborators"
     __table_args__ = (UniqueConstraint("app_id", "user_id"),)
 
     app_id: Mapped[str] = mapped_column(ForeignKey("apps.id", ondelete="CASCADE"))
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    permissions: Mapped[list[str]] = mapped_column(
+        JSON, default=lambda: sorted(COLLABORATOR), server_default='["deploy", "operate", "view"]'
+    )
     user: Mapped[User] = relationship(lazy="joined")
 
 

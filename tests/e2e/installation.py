@@ -202,8 +202,16 @@ def reserve() -> Installation:
         (found.home / ".gitconfig").write_text(
             "[user]\n\tname = Tester\n\temail = tester@example.com\n[init]\n\tdefaultBranch = main\n"
         )
+        _know_another_platform(found.home)
         return found
     raise RuntimeError(f"{PLACES}0 to 99 are all taken: run bin/test clean")
+
+
+def _know_another_platform(home: Path) -> None:
+    """Who calls bin/up may work with a platform elsewhere: that stays his current one and is asked nothing."""
+    config = home / ".config" / "pogo" / "config.json"
+    config.parent.mkdir(parents=True)
+    config.write_text(json.dumps({"current": "https://elsewhere.invalid", "platforms": {}}))
 
 
 def _free_ports(count: int) -> list[int]:

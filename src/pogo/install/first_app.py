@@ -18,7 +18,10 @@ ANSWER_SECONDS = 90
 
 
 def deploy(settings: Settings, caller: Caller, program: Path, checkout: Path, apps: list[str], say: Say) -> None:
-    """Push `examples/flask` as the caller would. Repeatable: after an interruption it pushes again."""
+    """Push `examples/flask` as the caller would. Repeatable: after an interruption it pushes again.
+
+    program: the `pogo` that speaks to this installation, whatever the caller's current platform is.
+    """
     if not (NAME in apps and status(settings) == 200):
         home = settings.state_dir / "first-app"  # one place, so that what an interrupted run left goes
         if home.exists():

@@ -76,7 +76,7 @@ def up(checkout: Path) -> None:
     pogo = callers.link(settings, default=here.default)
     if found["token"]:
         callers.log_in(here.caller, here.program, settings, found["token"], switch=here.default)
-    failure = _first_app(here, found["apps"])
+    failure = _first_app(here, pogo, found["apps"])
     _remove_old_environments(here)
     _welcome(here, pogo, found["password"], time.monotonic() - began)
     if failure:
@@ -87,13 +87,13 @@ def up(checkout: Path) -> None:
         _stacks(here, names)
 
 
-def _first_app(here: Installation, apps: list[str]) -> PogoError | None:
+def _first_app(here: Installation, pogo: Path, apps: list[str]) -> PogoError | None:
     """Until it has worked once, and only where nobody has made other apps. What fails must not hide the login."""
     if _installed(here.settings).exists() or not set(apps) <= {first_app.NAME}:
         return None
     try:
         with step("First app") as say:
-            first_app.deploy(here.settings, here.caller, here.program, here.checkout, apps, say)
+            first_app.deploy(here.settings, here.caller, pogo, here.checkout, apps, say)
     except PogoError as error:
         return error
     return None

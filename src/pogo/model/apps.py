@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -20,6 +21,7 @@ class App(Record, Base):
     owner: who made it, or got it by a transfer. team: owns it in his place, where there is one.
     locked: members of the team cannot join it by themselves.
     features: names of those that are switched on (rules.features).
+    checks: of its web dynos, where they differ from the defaults (rules.checks).
     acm: whether the platform gets certificates for its domains from a public authority.
     detected: display name the last build's buildpack gave ("Python").
     cache_purged_at: builds that began before do not save the build cache.
@@ -41,6 +43,7 @@ class App(Record, Base):
     released_at: Mapped[datetime | None]
     repo_size: Mapped[int | None]
     features: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    checks: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
     acm: Mapped[bool] = mapped_column(default=False, server_default="0")
     cache_purged_at: Mapped[datetime | None]
     destroyed_at: Mapped[datetime | None]

@@ -30,6 +30,7 @@ def shell(steps: tuple[Step, ...]) -> tuple[str, ...]:
         "copy": lambda: "cat",
         "output": lambda name, text: f"printf %s {shlex.quote(text)} > /pogo/out/{name}",
         "pause": lambda seconds: f"sleep {seconds}",
+        "leave": lambda: "sleep 1000 & (trap '' TERM; exec sleep 1000) & sleep 0.2",
     }
     return ("sh", "-c", "; ".join(words[name](*args) for name, *args in steps))
 
@@ -48,6 +49,8 @@ async def behaviour(process: Process) -> int:
                 return int(args[0])
             case "stubborn":
                 stubborn = True
+            case "leave":
+                continue  # what it leaves in the background ends with it
             case "copy":
                 while data := await process.input.get():
                     process.emit(data)

@@ -57,6 +57,16 @@ def test_exit_status_is_kept(run: Runner, status: int) -> None:
     run(scenario)
 
 
+@pytest.mark.parametrize("terminal", [None, (24, 80)])
+def test_what_a_process_leaves_in_the_background_ends_with_it(run: Runner, terminal: tuple[int, int] | None) -> None:
+    async def scenario(rig: Rig) -> None:
+        id = await rig.start(("leave",), ("print", "done\n"), ("exit", "7"), tty=terminal)
+        assert (await rig.end(id, within=10)).status == 7
+        assert (await rig.output(id)).split() == [b"done"]
+
+    run(scenario)
+
+
 def test_start_again_finds_the_same_container(run: Runner) -> None:
     async def scenario(rig: Rig) -> None:
         spec = rig.spec(("print", "once\n"), ("wait",), labels={"kind": "dyno", "name": "web.1"})

@@ -225,6 +225,22 @@ def test_output_of_a_terminal_waits_for_its_attachment(run: Callable[[Scenario],
     run(scenario)
 
 
+# -- the end
+
+
+def test_what_is_left_is_asked_to_end_and_may_not_go_on_by_forking(run: Callable[[Scenario], None]) -> None:
+    async def scenario(rig: Rig) -> None:
+        asked = 'pipe(R, W); if (!fork) { $SIG{TERM} = sub { syswrite(STDOUT, "asked\\n"); exit }; syswrite(W, "1"); '
+        asked += "while (1) { sleep 1 } } sysread(R, my $up, 1); exit 3"
+        end, output = await rig.run(command=("perl", "-e", asked))
+        assert (end.status, output) == (3, b"asked\n")
+        bomb = '$SIG{TERM} = "IGNORE"; if (!fork) { while (1) { fork // select(undef, undef, undef, 0.01) } } exit 4'
+        end, _ = await rig.run(command=("perl", "-e", bomb), limits=Limits(memory=128 << 20, pids=40))
+        assert end.status == 4
+
+    run(scenario)
+
+
 # -- limits
 
 

@@ -21,6 +21,7 @@ from pogo.errors import ContainerError
 
 BOOT_SECONDS = 60
 _PIPE_BYTES = 256 << 10
+_CREDENTIALS = struct.Struct("=iII")  # of SCM_CREDENTIALS: pid, uid, gid
 
 
 @dataclass
@@ -54,10 +55,14 @@ class Boot:
 
 @dataclass
 class Process:
-    """lxc-execute and our ends of the payload's streams, non-blocking. input: -1 where there is none."""
+    """lxc-execute and our ends of the payload's streams, non-blocking. input: -1 where there is none.
+
+    main: a pidfd of what the launcher becomes; LXC's init lives on as long as anything else in the container.
+    """
 
     pid: int
     pidfd: int
+    main: int
     output: int
     input: int
     oom: int
@@ -91,8 +96,7 @@ def start(boot: Boot) -> Process:
             tty=boot.tty is not None,
         )
     )
-    ready, launcher = socket.socketpair()
-    told = launcher.detach()
+    ready, told = launcher_socket()
     args = lxc.command(id=record.id, home=installation.run, config=path / "lxc.conf", log=path / "lxc.log", ready=told)
     (read, write), output, input = streams(boot.tty, boot.stdin, layout.base + rootfs.APP_UID)
     pid = os.fork()
@@ -100,9 +104,11 @@ def start(boot: Boot) -> Process:
         become(args, (read, write, write), told, boot.tty is not None, record.background)
     for fd in {told, read, write}:
         os.close(fd)
-    process = Process(pid, os.pidfd_open(pid), output, input, oom)
-    if not is_ready(ready, process.pidfd):
+    pidfd = os.pidfd_open(pid)
+    main = launched(ready, pidfd)
+    if main == 0:
         raise ContainerError(last_words(output, path / "lxc.log") or f"it was not ready after {BOOT_SECONDS} s")
+    process = Process(pid, pidfd, os.pidfd_open(main), output, input, oom)
     if boot.tty is not None:
         pass_on_as_it_is(output)
     ready.send(b"go")
@@ -164,16 +170,24 @@ def become(args: list[str], ends: tuple[int, int, int], told: int, terminal: boo
     os._exit(127)
 
 
-def is_ready(ready: socket.socket, pidfd: int) -> bool:
-    """Whether the launcher runs and waits for the word to become the process."""
+def launcher_socket() -> tuple[socket.socket, int]:
+    """Our end, for `launched`, and the launcher's."""
+    ready, launcher = socket.socketpair()
+    ready.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+    return ready, launcher.detach()
+
+
+def launched(ready: socket.socket, pidfd: int) -> int:
+    """The pid of the launcher, as the kernel tells it, when it waits for the word to become the process; else 0."""
     poll = select.poll()
     poll.register(ready, select.POLLIN)
     poll.register(pidfd, select.POLLIN)
     poll.poll(BOOT_SECONDS * 1000)
     try:
-        return ready.recv(1, socket.MSG_DONTWAIT) == b"1"
+        said, credentials, _, _ = ready.recvmsg(1, socket.CMSG_SPACE(_CREDENTIALS.size), socket.MSG_DONTWAIT)
     except (BlockingIOError, ConnectionError):
-        return False
+        return 0
+    return int(_CREDENTIALS.unpack(credentials[0][2])[0]) if said == b"1" else 0
 
 
 def pass_on_as_it_is(terminal: int) -> None:

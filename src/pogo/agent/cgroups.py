@@ -7,6 +7,7 @@ group weighs less than any other container: however many they are, together they
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -130,6 +131,12 @@ def refused_forks(group: str) -> int:
 def has_refused(events: int) -> bool:
     """Whether a process was refused so far; `events`: of `refused_forks`. OSError where the group is gone."""
     return any(line.startswith("max ") and line != "max 0" for line in os.pread(events, 4096, 0).decode().splitlines())
+
+
+def forbid_forks(group: str) -> None:
+    """What is in the payload of `group` makes no more processes."""
+    with contextlib.suppress(FileNotFoundError):  # the payload has gone
+        (_processes_file(group).parent / "p" / "pids.max").write_text("0")
 
 
 def oom_killed(event: int) -> bool:

@@ -58,7 +58,7 @@ def start(charge: Charge) -> Process | None:
         os._exit(0)
     theirs.close()
     with ours:
-        said, fds = receive_fds(ours, _PID.size, 3)
+        said, fds = receive_fds(ours, _PID.size, 4)
         os.waitpid(child, 0)  # from here on, the process is ours to wait for
     syscalls.adopt_orphans(False)
     if len(said) < _PID.size:
@@ -67,7 +67,8 @@ def start(charge: Charge) -> Process | None:
         return None
     (pid,) = _PID.unpack(said)
     charge.client.close()
-    return Process(pid, os.pidfd_open(pid), fds[0], fds[2] if len(fds) > 2 else -1, fds[1])
+    main, output, oom, *input = fds
+    return Process(pid, os.pidfd_open(pid), main, output, input[0] if input else -1, oom)
 
 
 def refuse(boot: Boot, error: Exception) -> None:
@@ -83,6 +84,6 @@ def _boot(boot: Boot, monitor: socket.socket) -> None:
     except (OSError, ContainerError) as error:
         refuse(boot, error)
         return
-    fds = [process.output, process.oom, *([process.input] if process.input >= 0 else [])]
+    fds = [process.main, process.output, process.oom, *([process.input] if process.input >= 0 else [])]
     socket.send_fds(monitor, [_PID.pack(process.pid)], fds)
     answer(boot.client, records.observed(boot.record, None))

@@ -13,7 +13,6 @@ import select
 import signal
 import socket
 import time
-from pathlib import Path
 
 from pogo.agent import boot, cgroups, lxc, records, rootfs
 from pogo.agent.installation import Installation
@@ -58,8 +57,7 @@ class Joining:
             answer(client, {"error": f"Nothing can be run in {self.id}: {error}"})
 
     def _run(self, client: socket.socket) -> None:
-        ready, launcher = socket.socketpair()
-        told = launcher.detach()
+        ready, told = boot.launcher_socket()
         config = records.directory(self.installation, self.id) / "lxc.conf"
         args = lxc.join_command(id=self.id, home=self.installation.run, config=config, launch=_LAUNCH, ready=told)
         (read, write), output, input = boot.streams(self.tty, True, self.owner)
@@ -69,10 +67,11 @@ class Joining:
         for fd in {told, read, write}:
             os.close(fd)
         pidfd = os.pidfd_open(pid)
-        if not boot.is_ready(ready, pidfd):
+        inner = boot.launched(ready, pidfd)
+        if inner == 0:
             os.kill(pid, signal.SIGKILL)
             raise ContainerError((cgroups.processes(self.group) and boot.last_words(output)) or _ENDED)
-        session = self._session(pid)
+        session = os.getsid(inner)
         if self.tty is not None:
             boot.pass_on_as_it_is(output)
         ready.settimeout(5)
@@ -97,14 +96,6 @@ class Joining:
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         return code if code >= 0 else 128 - code
 
-    def _session(self, pid: int) -> int:
-        """The session of the child of this lxc-attach that is in the container, as a number of this machine."""
-        for inner in cgroups.processes(self.group):
-            parent, session = _family(inner)
-            if parent == pid:
-                return session
-        raise ContainerError(_ENDED)
-
     def _hang_up(self, session: int) -> None:
         """HUP, and KILL for what is still there later."""
         deadline = time.monotonic() + _HANG_UP_SECONDS
@@ -116,17 +107,16 @@ class Joining:
 
     def _signal(self, session: int, number: int) -> int:
         """Sends it to every process of the session; how many there are."""
-        found = [pid for pid in cgroups.processes(self.group) if _family(pid)[1] == session]
+        found = [pid for pid in cgroups.processes(self.group) if _session(pid) == session]
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
         return len(found)
 
 
-def _family(pid: int) -> tuple[int, int]:
-    """(parent, session) of a process; zeros where it is gone."""
+def _session(pid: int) -> int:
+    """The session of a process; 0 where it is gone."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0, 0
-    return int(fields[1]), int(fields[3])
+        return os.getsid(pid)
+    except ProcessLookupError:
+        return 0

@@ -27,6 +27,7 @@ from pogo.agent.peers import Client, Json, announce_end, is_allowed, parse, send
 from pogo.agent.usage import Usage
 
 HANG_UP_SECONDS = 10
+LEFT_SECONDS = 2  # for what runs on when the process itself has ended
 _DRAIN_SECONDS = 30
 _CHUNK = 64 << 10
 _PENDING = 256 << 10
@@ -94,7 +95,7 @@ class Monitor:
         self.attached: Client | None = None
         self.to_process = bytearray()
         self.end_input = self.terminated = self.killed = self.hung_up = False
-        self.oom = self.recorded = False
+        self.oom = self.recorded = self.spared = False
         self.exceeded = ""
         self.kill_at = _NEVER
         self.status: int | None = None
@@ -134,6 +135,8 @@ class Monitor:
         process, found = self.process, _Interest()
         if self.status is None:
             found[process.pidfd] = (select.POLLIN, self._reap)
+            if process.main >= 0:
+                found[process.main] = (select.POLLIN, self._main_ended)
             found[self.listener.fileno()] = (select.POLLIN, self._accept)
         if process.output >= 0 and not (self.attached and len(self.attached.pending) > _PENDING):
             found[process.output] = (select.POLLIN, self._read_output)
@@ -169,8 +172,21 @@ class Monitor:
             except (ProcessLookupError, FileNotFoundError):
                 continue
 
+    def _main_ended(self) -> None:
+        """The container ends with its process, and what that has left does too. LXC's init, which waits for all of
+        them, keeps the status: so it is spared, unless that does not help."""
+        os.close(self.process.main)
+        self.process.main = -1
+        self.stop(LEFT_SECONDS)
+
     def _kill(self) -> None:
         """Everything of the payload; LXC ends by itself then. Tried again if not, with LXC too."""
+        if self.process.main < 0 and not self.spared:
+            self.spared = True
+            self.kill_at = time.monotonic() + 5
+            cgroups.forbid_forks(self.group)
+            self._signal(signal.SIGKILL)
+            return
         cgroups.kill(self.group, patience=0)
         if self.killed:
             os.kill(self.process.pid, signal.SIGKILL)

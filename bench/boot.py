@@ -1,4 +1,4 @@
-"""The same web server until it answers: bare namespaces, LXC by hand, podman where it is installed, and a dyno.
+"""The same web server until it answers: bare namespaces, LXC by hand, docker and podman where installed, and a dyno.
 
 All of them start it on the same stack image. By hand, the file system is mounted already and the network is the
 machine's. A dyno gets its file system, its network and all of its limits each time, from the call of the agent on.
@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import http.client
 import itertools
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,15 +16,17 @@ import tempfile
 import time
 from contextlib import aclosing
 from pathlib import Path
+from statistics import median
 
 from installation import CHECKOUT, Installation
 
-from bench import by_hand
+from bench import by_hand, engines
 from bench.table import show
 from pogo.containers import ContainerSpec, Limits
 from pogo.containers.agent import AgentContainers
 
 ROUNDS = 20
+OURS = "a dyno"
 SECONDS = 60
 SERVER = (CHECKOUT / "examples" / "procfile" / "server.py").read_text()
 LXC = """lxc.uts.name = bench
@@ -37,15 +37,6 @@ lxc.apparmor.profile = unconfined
 lxc.console.path = none
 """
 NAMESPACES = ("unshare", "--mount", "--pid", "--ipc", "--uts", "--fork", "--kill-child")
-PODMAN = (
-    "podman",
-    "--cgroup-manager=cgroupfs",
-    "--events-backend=file",
-    "run",
-    "--rm",
-    "--network=host",
-    "--pull=never",
-)
 _numbers = itertools.count()
 
 
@@ -55,15 +46,16 @@ def measure(platform: Installation) -> None:
         config = Path(directory) / "lxc.conf"
         config.write_text(LXC.format(root=root))
         ways["lxc-execute by hand"] = ("lxc-execute", "-n", "bench", "-P", directory, "-f", str(config), "--")
-        if shutil.which("podman"):
-            limits = (f"--ulimit=nofile={os.sysconf('SC_OPEN_MAX')}", "--ulimit=nproc=4096")
-            ways["podman run"] = (*PODMAN, *limits, "--rootfs", str(root))
-        found: dict[str, list[float]] = {name: [] for name in (*ways, "a dyno")}
-        for _ in range(ROUNDS):
-            for name, before in ways.items():
-                found[name].append(_by_hand(before))
-            found["a dyno"].append(asyncio.run(_dyno(platform)))
-    show(found, "ms")
+        with engines.commands(root) as others:
+            ways |= others
+            found: dict[str, list[float]] = {OURS: [], **{name: [] for name in ways}}
+            for _ in range(ROUNDS):
+                for name, before in ways.items():
+                    found[name].append(_by_hand(before))
+                found[OURS].append(asyncio.run(_dyno(platform)))
+    show({name: found[name] for name in (*ways, OURS)}, "ms")
+    for name in others:
+        print(f"  {OURS} is {median(found[name]) / median(found[OURS]):.2f} times as fast as {name}")
 
 
 def image(platform: Installation) -> Path:
@@ -82,7 +74,7 @@ def _by_hand(before: tuple[str, ...]) -> float:
         finally:
             process.send_signal(signal.SIGTERM)
             try:
-                process.wait(2)
+                process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
 

@@ -75,6 +75,11 @@ class Files:
         return self.directory / "refusals.map"
 
     @property
+    def answers(self) -> Path:
+        """Map: path of an authority's challenge (ACME) → the answer. In memory as well."""
+        return self.directory / "answers.map"
+
+    @property
     def wait(self) -> Path:
         return self.directory / "wait.lua"
 
@@ -119,6 +124,7 @@ def render(settings: Settings, *, as_root: bool = True) -> str:
         certificates=paths.certificates,
         hosts=paths.hosts,
         refusals=paths.refusals,
+        answers=paths.answers,
         pages=paths.pages,
         wait=paths.wait,
         own_hosts=" ".join(own_hosts),
@@ -148,15 +154,18 @@ def _ssh(settings: Settings) -> str:
 
 
 def _certificate_list(settings: Settings) -> str:
-    """API and git speak HTTP/1.1 alone.
+    """The installation's own certificate, shown where no other one fits: that is why its first line names no host.
 
-    HAProxy 2.6 ends an HTTP/2 stream as if it were complete when its server dies half-way; git then
-    waits for ever for the rest of the answer to a push whose daemon was killed.
+    API and git speak HTTP/1.1 alone: HAProxy 2.6 ends an HTTP/2 stream as if it were complete when its server dies
+    half-way; git then waits for ever for the rest of the answer to a push whose daemon was killed.
     """
     certificate = Files.of(settings).default_certificate
-    names = sorted({settings.api_host, settings.git_host})
-    excluded = " ".join(f"!{name}" for name in names)
-    return f"{certificate} {excluded}\n{certificate} [alpn http/1.1] {' '.join(names)}\n"
+    return f"{certificate} default.invalid\n{certificate} [alpn http/1.1] {' '.join(one_at_a_time(settings))}\n"
+
+
+def one_at_a_time(settings: Settings) -> list[str]:
+    """The hosts that speak HTTP/1.1 alone."""
+    return sorted({settings.api_host, settings.git_host})
 
 
 def _spare_backends(slots: Sequence[int]) -> str:
@@ -177,6 +186,7 @@ def write(settings: Settings, *, as_root: bool = True) -> bool:
         paths.config: render(settings, as_root=as_root),
         paths.hosts: "",
         paths.refusals: "",
+        paths.answers: "",
         paths.wait: _waiting(paths),
         paths.certificates: _certificate_list(settings),
     }

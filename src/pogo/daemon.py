@@ -41,12 +41,15 @@ from pogo.loops.releases import Releases
 from pogo.loops.routes import RouterLoop
 from pogo.loops.setups import PERIOD as SETUPS_PERIOD
 from pogo.loops.setups import Setups
+from pogo.loops.traffic import PERIOD as TRAFFIC_PERIOD
+from pogo.loops.traffic import TrafficLoop
 from pogo.loops.turns import Leases, keep_turning
 from pogo.loops.usage import UsageLoop
 from pogo.router.config import Files
 from pogo.router.haproxy import HaproxyRouter
 from pogo.router.log_receiver import RouterLog
 from pogo.rules import sizes, usage
+from pogo.rules.router_log import RouterRecord
 from pogo.services import builds, dynos, leases
 from pogo.services.database import Database, load_keys
 from pogo.services.platform import Platform
@@ -110,7 +113,12 @@ async def serve(settings: Settings) -> None:
     platform.hints.bind(asyncio.get_running_loop())
     routes = RouterLoop(platform)
     await routes.begin()
-    router_log = RouterLog(settings.run_dir / "router-log.sock", routes.on_records)
+
+    def on_records(records: list[RouterRecord]) -> None:
+        routes.on_records(records)
+        platform.traffic.count(records, routes.apps)
+
+    router_log = RouterLog(settings.run_dir / "router-log.sock", on_records)
     await router_log.start()
     rendezvous = _rendezvous(platform)
     await rendezvous.start()
@@ -142,6 +150,7 @@ async def serve(settings: Settings) -> None:
     if ssh:
         await ssh.stop()
     await router_log.stop()
+    await TrafficLoop(platform).turn()
     platform.db.close()
 
 
@@ -173,6 +182,8 @@ def _loops(platform: Platform, routes: RouterLoop) -> list[Coroutine[Any, Any, N
         keep_turning(held, "releases", Releases(platform).turn, RELEASES_PERIOD),
         keep_turning(held, "setups", Setups(platform).turn, SETUPS_PERIOD),
         keep_turning(held, "router", routes.turn, routes.period),
+        keep_turning(held, "liveness", dynos_loop.liveness.turn, dynos_loop.liveness.period),
+        keep_turning(held, "traffic", TrafficLoop(platform).turn, TRAFFIC_PERIOD),
         keep_turning(held, "usage", UsageLoop(platform).turn, usage.PERIOD),
         keep_turning(held, "drains", Drains(platform).turn, DRAINS_PERIOD),
         keep_turning(held, "cleanup", Cleanup(platform).turn, CLEANUP_PERIOD),

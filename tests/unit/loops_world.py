@@ -104,6 +104,7 @@ class World:
         held = Leases(platform, "here:1")
         works: list[Coroutine[Any, Any, None]] = [
             keep_turning(held, "dynos", dynos_loop.turn, 0.05),
+            keep_turning(held, "liveness", dynos_loop.liveness.turn, 0.05),
             keep_turning(held, "releases", Releases(platform).turn, 0.05),
             keep_turning(held, "router", RouterLoop(platform).turn, 0.05),
             keep_turning(held, "cleanup", Cleanup(platform).turn, 0.05),

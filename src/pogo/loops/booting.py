@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 import structlog
 
 from pogo.containers import ContainerSpec, Limits
 from pogo.errors import ContainerError, InvalidParams, NotFound, PogoError
+from pogo.loops import asking
 from pogo.model import Dyno
 from pogo.rules import launch, sizes
 from pogo.services import dynos
@@ -16,21 +16,24 @@ from pogo.services.platform import Platform
 
 log = structlog.get_logger()
 PARALLEL = 4  # measured: more boots at once do not help on a small machine
-PROBE_PAUSE = 0.05
-PROBE_TIMEOUT = 0.2  # a SYN that was lost is sent again only after a second
+PROBE_PAUSE = 0.01
+PROBES_A_SECOND = 400
+CONNECT_TIMEOUT = 0.2  # a SYN that was lost is sent again only after a second
+GET_TIMEOUT = 5.0
 
 
 class Boots:
     """The boots and port probes that are under way in this daemon.
 
     refused: container id → why it could not be started; such a dyno has crashed.
-    ready: ids of web dynos that answered on their port.
+    ready: ids of web dynos that answered; silent: of those that did not → why, when they were asked last.
     """
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
         self.refused: dict[str, str] = {}
         self.ready: set[str] = set()
+        self.silent: dict[str, str] = {}
         self._boots: dict[str, asyncio.Task[None]] = {}
         self._probes: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(PARALLEL)
@@ -43,14 +46,16 @@ class Boots:
             task = self._boots[container] = asyncio.create_task(self._boot(dyno_id, container))
             task.add_done_callback(lambda _: self._boots.pop(container, None))
 
-    def probe(self, dyno_id: str, address: str, port: int) -> None:
+    def probe(self, dyno_id: str, address: str, port: int, path: str, host: str) -> None:
+        """Ask a starting web dyno until it answers: on its port, and to a GET where there is a path."""
         if dyno_id not in self._probes and dyno_id not in self.ready:
-            task = self._probes[dyno_id] = asyncio.create_task(self._probe(dyno_id, address, port))
+            task = self._probes[dyno_id] = asyncio.create_task(self._probe(dyno_id, address, port, path, host))
             task.add_done_callback(lambda _: self._probes.pop(dyno_id, None))
 
     def forget(self, dyno_id: str, container: str | None) -> None:
         """The dyno is no longer starting in this container."""
         self.ready.discard(dyno_id)
+        self.silent.pop(dyno_id, None)
         if task := self._probes.get(dyno_id):
             task.cancel()
         if container:
@@ -106,18 +111,16 @@ class Boots:
             labels=labels,
         )
 
-    async def _probe(self, dyno_id: str, address: str, port: int) -> None:
-        """Connect until it answers. The dynos loop ends this when the dyno is no longer starting."""
+    async def _probe(self, dyno_id: str, address: str, port: int, path: str, host: str) -> None:
+        """The dynos loop ends this when the dyno is no longer starting."""
         while True:
-            try:
-                async with asyncio.timeout(PROBE_TIMEOUT):
-                    _, writer = await asyncio.open_connection(address, port)
-            except (OSError, TimeoutError):
-                await asyncio.sleep(PROBE_PAUSE)
-                continue
-            writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
-            self.ready.add(dyno_id)
-            self.platform.hints.wake("dynos")
-            return
+            why = await asking.port(address, port, CONNECT_TIMEOUT)
+            if path and not why:
+                why = await asking.path(address, port, path, host, GET_TIMEOUT)
+            if not why:
+                break
+            self.silent[dyno_id] = why
+            # Many that start at once share what one may ask alone.
+            await asyncio.sleep(max(PROBE_PAUSE, len(self._probes) / PROBES_A_SECOND))
+        self.ready.add(dyno_id)
+        self.platform.hints.wake("dynos")

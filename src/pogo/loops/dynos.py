@@ -15,8 +15,9 @@ from pogo.errors import PogoError
 from pogo.logs import Filter
 from pogo.loops.booting import Boots
 from pogo.loops.collect import Collector
+from pogo.loops.liveness import Liveness
 from pogo.model import utcnow
-from pogo.rules import crash, sizes
+from pogo.rules import crash, sizes, trouble
 from pogo.rules import formation as rules
 from pogo.rules.formation import DynoState, Seen
 from pogo.rules.usage import vastly_over
@@ -38,6 +39,7 @@ class Dynos:
     platform: Platform
     boots: Boots = field(init=False)
     collector: Collector = field(init=False)
+    liveness: Liveness = field(init=False)
     _told_to_stop: set[str] = field(default_factory=set)
     _removals: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(REMOVALS))
     _wait: float = PERIOD
@@ -45,6 +47,7 @@ class Dynos:
     def __post_init__(self) -> None:
         self.boots = Boots(self.platform)
         self.collector = Collector(self.platform)
+        self.liveness = Liveness(self.platform)
         settings = self.platform.settings
         self.bounds = rules.Bounds(
             boot=settings.boot_timeout,
@@ -79,6 +82,7 @@ class Dynos:
                 self.boots.ready,
                 now,
                 self.bounds,
+                self.liveness.sick,
             )
             wait = 0 if steps else min(wait, rules.rest(app.dynos, now, REST))
             clears = [step for step in steps if isinstance(step, rules.Clear)]
@@ -117,7 +121,8 @@ class Dynos:
             await self._change(dyno, address=container.address)  # its daemon was killed before it could
         # The address is recorded when the start is done: before that, nobody or a former owner answers there.
         if dyno.state == "starting" and dyno.type == "web" and dyno.kind == "formation" and dyno.id in app.address:
-            self.boots.probe(dyno.id, app.address[dyno.id], app.port[dyno.id])
+            host = self.platform.settings.app_host(app.name)
+            self.boots.probe(dyno.id, app.address[dyno.id], app.port[dyno.id], app.checks.ready_path, host)
         if dyno.state == "stopping" and container.id not in self._told_to_stop:
             left = (dyno.stop_by - utcnow()).total_seconds() if dyno.stop_by else 0
             await self._signal(container.id, max(0.0, left))
@@ -146,8 +151,8 @@ class Dynos:
             match step:
                 case rules.Create(want):
                     await self._create(app, want)
-                case rules.Retire(dyno, why):
-                    return await self._change(dyno, retired=why)
+                case rules.Retire() | rules.Replace():
+                    return await self._retire(app, step)
                 case rules.Boot(dyno):
                     return await self._boot(app, dyno)
                 case rules.MarkUp(dyno):
@@ -209,15 +214,11 @@ class Dynos:
     async def _stop(self, app: AppState, dyno: DynoState, grace: float, code: str) -> None:
         if not await self._change(dyno, state="stopping", stop_by=dynos.stop_deadline(grace)):
             return
+        silent = self.boots.silent.get(dyno.id, "") if app.checks.ready_path else ""
         self.boots.forget(dyno.id, None)
-        if code == "R10":
-            limit = f"{self.bounds.boot:g} seconds"
-            self._say(
-                app, dyno, f"Error R10 (Boot timeout) -> Web process failed to bind to $PORT within {limit} of launch"
-            )
-            self._say(app, dyno, "Stopping process with SIGKILL")
-        else:
-            self._say(app, dyno, "Stopping all processes with SIGTERM")
+        texts = trouble.boot_timeout(self.bounds.boot, silent) if code == "R10" else [trouble.SIGTERM]
+        for text in texts:
+            self._say(app, dyno, text)
         if dyno.container:
             await self._signal(dyno.container, grace)
         self.platform.hints.wake("router")
@@ -228,7 +229,7 @@ class Dynos:
         oom = container is not None and container.exit is not None and container.exit.oom
         # It was told to stop since it never listened.
         code = "R15" if oom else "R10" if dyno.state == "stopping" else ""
-        wait = step.pause * random.uniform(0.8, 1.2)  # noqa: S311  (dynos that died together come back apart)
+        wait = _scattered(step.pause)
         if not await self._change(
             dyno,
             state="crashed",
@@ -246,6 +247,24 @@ class Dynos:
         if wait >= 1:
             self._say(app, dyno, f"Crashed {step.restarts} times in a row: next start in {wait:.0f} seconds")
         self.platform.hints.wake("router")
+
+    async def _retire(self, app: AppState, step: rules.Retire | rules.Replace) -> bool:
+        if isinstance(step, rules.Retire):
+            return await self._change(step.dyno, retired=step.why)
+        dyno, wait = step.dyno, _scattered(step.pause)
+        done = await self.platform.call(
+            dynos.replace_sick,
+            dyno.id,
+            restarts=step.restarts,
+            next_start=utcnow() + timedelta(seconds=wait) if wait else None,
+            crash=crash.describe(None, code="", reason=step.reason, at=time.time()),
+        )
+        if done:
+            self._say(app, dyno, f"{_sentence(step.reason)}; replacing the dyno")
+            if wait >= 1:
+                self._say(app, dyno, f"Replaced {step.restarts} times in a row: next start in {wait:.0f} seconds")
+            self.platform.hints.wake("router")
+        return done
 
     async def _finish(self, app: AppState, dyno: DynoState, status: int, container: Observed | None) -> None:
         reason = self.boots.refused.get(dyno.container or "")
@@ -299,12 +318,9 @@ class Dynos:
                 self._say(app, dyno, text)
 
     def _say_stopped(self, app: AppState, dyno: DynoState, status: int) -> None:
-        if status == 137 and dyno.stop_by and utcnow() >= dyno.stop_by:
-            grace = f"{self.bounds.grace:g} seconds"
-            self._say(
-                app, dyno, f"Error R12 (Exit timeout) -> At least one process failed to exit within {grace} of SIGTERM"
-            )
-            self._say(app, dyno, "Stopping remaining processes with SIGKILL")
+        late = status == 137 and dyno.stop_by and utcnow() >= dyno.stop_by
+        for text in trouble.exit_timeout(self.bounds.grace) if late else ():
+            self._say(app, dyno, text)
         self._say(app, dyno, f"Process exited with status {status}")
 
     async def watch(self) -> None:
@@ -316,6 +332,11 @@ class Dynos:
             except PogoError as error:
                 log.info("watch interrupted", error=str(error))
             await asyncio.sleep(1)
+
+
+def _scattered(pause: float) -> float:
+    """A pause that differs by chance: dynos that died together come back apart."""
+    return pause * random.uniform(0.8, 1.2)  # noqa: S311
 
 
 def _sentence(text: str) -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 import structlog
 
 from pogo.model import utcnow
-from pogo.services import garbage
+from pogo.services import audit, garbage
 from pogo.services.platform import Platform
 
 log = structlog.get_logger()
@@ -29,6 +29,7 @@ def prune(platform: Platform) -> None:
     for key in garbage.idle_caches(db, list(store.list(garbage.CACHES)), utcnow() - kept):
         store.delete(key)
         log.info("build cache of an idle app deleted", key=key)
+    audit.prune(db, settings.audit_days)
     for id in platform.transcripts.older_than(kept.total_seconds()):
         platform.transcripts.remove(id)
 

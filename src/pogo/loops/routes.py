@@ -82,7 +82,7 @@ class RouterLoop:
             web_quantity=max(0, app.web - stopped_by_user),
             dynos=tuple(
                 routing.DynoView(
-                    container_id=dyno.container,
+                    container_id=dyno.container or "",
                     type=dyno.type,
                     state=SHOWN[dyno.state],
                     retired=dyno.retired is not None,
@@ -90,7 +90,7 @@ class RouterLoop:
                     port=app.port.get(dyno.id, 0),
                 )
                 for dyno in app.dynos
-                if dyno.kind == "formation" and dyno.container and dyno.state in SHOWN
+                if dyno.kind == "formation" and dyno.state in SHOWN and (dyno.container or dyno.state == "crashed")
             ),
         )
 

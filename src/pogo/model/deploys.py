@@ -105,8 +105,8 @@ class Dyno(Record, Base):
     started again gets a new one.
     state: starting, up, crashed, down (stopped by a user), draining (gets no new requests),
     stopping (SIGTERM sent), complete (a one-off that ended). state_at: since when.
-    retired: why a formation dyno shall go: `replaced` (deploy, restart: once its successors serve)
-    or `removed` (scaled down: at once); else None.
+    retired: why a formation dyno shall go: `replaced` (deploy, restart: once its successors serve),
+    `removed` (scaled down: at once) or `sick` (no longer answers: at once); else None.
     restarts: crashes in a row; next_start: not before; expires_at: a one-off's time limit.
     stop_by: when SIGKILL is due.
     crash: of the last one, see rules.crash; it stays while the dyno is started again.

@@ -10,8 +10,11 @@ LINES = 5  # of its last output
 _LINE = 300  # characters
 
 
-def describe(status: int, *, code: str, reason: str, at: float) -> dict[str, Any]:
-    """status: 0-255, 128+n for signal n. code: Heroku's, or empty. reason: why it never started. at: unix time."""
+def describe(status: int | None, *, code: str, reason: str, at: float) -> dict[str, Any]:
+    """status: 0-255, 128+n for signal n; None for a dyno that is replaced while it runs. code: Heroku's, or empty.
+
+    reason: why it never started, or is replaced. at: unix time.
+    """
     return {
         "at": at,
         "status": status,
@@ -27,8 +30,8 @@ def with_output(crash: dict[str, Any], lines: Sequence[str]) -> dict[str, Any]:
     return {**crash, "lines": [line[:_LINE] for line in lines[-LINES:]]}
 
 
-def _signal(status: int) -> str | None:
+def _signal(status: int | None) -> str | None:
     try:
-        return signal.Signals(status - 128).name if status > 128 else None
+        return signal.Signals(status - 128).name if status and status > 128 else None
     except ValueError:
         return None

@@ -6,9 +6,10 @@ harmless when it comes twice, since the caller first records it conditionally in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from zlib import crc32
 
 # Heroku: a crashed dyno is started again at once, then after growing pauses.
@@ -133,6 +134,16 @@ class Crash:
 
 
 @dataclass(frozen=True)
+class Replace:
+    """It runs but does not serve: no more requests for it, and a successor, which inherits its pauses (as of Crash)."""
+
+    dyno: DynoState
+    restarts: int
+    pause: float
+    reason: str
+
+
+@dataclass(frozen=True)
 class Finish:
     """A one-off dyno or a release phase ended with this exit status."""
 
@@ -155,7 +166,7 @@ class Clear:
     forget: bool
 
 
-Step = Create | Retire | Boot | MarkUp | Drain | Stop | Crash | Finish | Park | Clear
+Step = Create | Retire | Boot | MarkUp | Drain | Stop | Crash | Replace | Finish | Park | Clear
 
 
 def plan(
@@ -166,11 +177,12 @@ def plan(
     ready: Set[str],
     now: datetime,
     bounds: Bounds = Bounds(),
+    sick: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Step]:
     """The steps due now for one app.
 
-    release: id of the current release, None when nothing shall run. wants: the formation of that
-    release. seen: containers by id. ready: ids of web dynos that answered on their port.
+    release: id of the current release, None when nothing shall run. wants: the formation of that release.
+    seen: containers by id. ready: ids of web dynos that answered. sick: ids of dynos that no longer do → why.
     """
     wanted = {(want.type, want.number): want for want in wants} if release else {}
     dynos = list(dynos)
@@ -186,6 +198,8 @@ def plan(
             else:
                 holders[dyno.type, dyno.number] = dyno
     steps += [Create(want) for key, want in wanted.items() if key not in holders]
+    for type in {dyno.type for dyno in holders.values() if dyno.id in sick}:
+        steps += _replacements([holders.get(key) for key in wanted if key[0] == type], sick, seen, now, bounds)
     switched = {
         type: all(
             (holder := holders.get(key)) is not None and holder.state in ("up", "down")
@@ -198,6 +212,22 @@ def plan(
         container = seen.get(dyno.container) if dyno.container else None
         steps += _next(dyno, container, switched[dyno.type], dyno.id in ready, now, bounds)
     return steps
+
+
+def _replacements(
+    wanted: Sequence[DynoState | None], sick: Mapping[str, str], seen: Mapping[str, Seen], now: datetime, bounds: Bounds
+) -> Iterator[Step]:
+    """For sick dynos of one type: of each that is wanted, the dyno or None.
+
+    Never more than half at a time: new dynos do not cure what makes all of them sick, such as a database that is gone.
+    """
+    members = [dyno for dyno in wanted if dyno is None or dyno.state != "down"]
+    up = [dyno for dyno in members if dyno and dyno.state == "up"]
+    room = max(1, len(members) // 2) - (len(members) - len(up))
+    ill = [dyno for dyno in up if dyno.id in sick and seen.get(dyno.container or "", Seen()).status is None]
+    for dyno in ill[: max(0, room)]:
+        restarts = _restarts(dyno, now)
+        yield Replace(dyno, restarts, pause(restarts, bounds.pause_max), sick[dyno.id])
 
 
 def rest(dynos: Iterable[DynoState], now: datetime, longest: float) -> float:
@@ -282,9 +312,13 @@ def _gone(dyno: DynoState, container: Seen | None, now: datetime, bounds: Bounds
 def _crash(dyno: DynoState, status: int, now: datetime, bounds: Bounds, reason: str = "") -> Crash:
     if status == LOST and not reason:
         return Crash(dyno, status, dyno.restarts, 0, WHY_LOST)
-    steady = dyno.state == "up" and now - dyno.state_at >= STEADY
-    restarts = 1 if steady else dyno.restarts + 1
+    restarts = _restarts(dyno, now)
     return Crash(dyno, status, restarts, pause(restarts, bounds.pause_max), reason)
+
+
+def _restarts(dyno: DynoState, now: datetime) -> int:
+    """In a row, with the one that is due now."""
+    return 1 if dyno.state == "up" and now - dyno.state_at >= STEADY else dyno.restarts + 1
 
 
 def pause(restarts: int, longest: float) -> float:

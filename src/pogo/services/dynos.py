@@ -148,6 +148,36 @@ def change(db: Database, dyno_id: str, expected: str, **values: Any) -> bool:
         return session.scalar(query) is not None
 
 
+def replace_sick(
+    db: Database, dyno_id: str, *, restarts: int, next_start: datetime | None, crash: Mapping[str, Any]
+) -> bool:
+    """Drain a dyno that is up, and put a successor into its place, at once or, with next_start, then.
+
+    False: it is not up any more, or was told to go meanwhile; nothing is changed. restarts, crash: of the successor.
+    """
+    with db.write() as session:
+        dyno = session.get(Dyno, dyno_id)
+        if dyno is None or dyno.state != "up" or dyno.retired:
+            return False
+        dyno.state, dyno.state_at, dyno.retired = "draining", utcnow(), "sick"
+        successor = Dyno(
+            app_id=dyno.app_id,
+            release_id=dyno.release_id,
+            kind=dyno.kind,
+            type=dyno.type,
+            number=dyno.number,
+            size=dyno.size,
+            command=dyno.command,
+            state="crashed" if next_start else "starting",
+            state_at=utcnow(),
+            restarts=restarts,
+            next_start=next_start,
+            crash=dict(crash),
+        )
+        session.add(successor)
+        return True
+
+
 def stop_deadline(grace: float) -> datetime:
     """When a process that is told to stop now gets SIGKILL. grace: seconds."""
     return utcnow() + timedelta(seconds=grace)

@@ -10,8 +10,10 @@ from typing import Protocol, TypeVar
 
 from pogo.containers import Containers, Execution
 from pogo.logs import Line, LogStore
+from pogo.logs.traffic import Traffic
 from pogo.router import Router
 from pogo.rules.usage import Sample
+from pogo.services.budgets import Budgets
 from pogo.services.database import Database
 from pogo.services.guests import Guests
 from pogo.services.inside import Openings
@@ -76,7 +78,7 @@ class Hints:
 class Platform:
     """One running pogod. node: this host's name in leases and claims. samples: the last ones of all dynos.
 
-    openings: of the attach server, besides one-off dynos. guests: who may come by SSH.
+    openings: of the attach server, besides one-off dynos. guests: who may come by SSH. traffic: requests, counted.
     """
 
     settings: Settings
@@ -91,6 +93,11 @@ class Platform:
     samples: Sequence[Sample] = ()
     openings: Openings[Execution] = field(default_factory=Openings)
     guests: Guests = field(default_factory=Guests)
+    budgets: Budgets = field(default_factory=Budgets)
+    traffic: Traffic = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.traffic = Traffic(self.settings.state_dir / "traffic")
 
     async def call(self, function: Callable[..., T], /, *args: object, **kwargs: object) -> T:
         """Run a service in a thread, with the database as its first argument."""

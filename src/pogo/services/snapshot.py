@@ -11,6 +11,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pogo.model import App, Domain, Dyno, Formation, Release, Slug
+from pogo.rules import checks
+from pogo.rules.checks import Checks
 from pogo.rules.formation import DynoState, Want
 from pogo.services.database import Database
 from pogo.services.releases import RELEASE_TYPE
@@ -20,7 +22,7 @@ from pogo.services.releases import RELEASE_TYPE
 class AppState:
     """One app. release: id of the current release with a slug, else None. port, address: of dynos by dyno id.
 
-    web: how many web dynos the formation asks for.
+    web: how many web dynos the formation asks for. checks: of its web dynos.
     """
 
     id: str
@@ -28,6 +30,7 @@ class AppState:
     slot: int
     maintenance: bool
     destroyed: bool
+    checks: Checks = checks.DEFAULT
     release: str | None = None
     domains: list[str] = field(default_factory=list)
     wants: list[Want] = field(default_factory=list)
@@ -47,9 +50,10 @@ def read(db: Database) -> list[AppState]:
 
 def _read(db: Database) -> list[AppState]:
     with db.read() as session:
-        rows = session.execute(select(App.id, App.name, App.slot, App.maintenance, App.destroyed_at)).all()
+        columns = (App.id, App.name, App.slot, App.maintenance, App.destroyed_at, App.checks)
         apps = {
-            row.id: AppState(row.id, row.name, row.slot, row.maintenance, row.destroyed_at is not None) for row in rows
+            id: AppState(id, name, slot, maintenance, destroyed_at is not None, checks.stored(kept))
+            for id, name, slot, maintenance, destroyed_at, kept in session.execute(select(*columns))
         }
         for domain in session.execute(select(Domain.app_id, Domain.hostname)):
             apps[domain.app_id].domains.append(domain.hostname)

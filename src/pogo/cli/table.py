@@ -183,6 +183,16 @@ COMMANDS = (
         (Arg("build", help=BUILD),),
         APP,
     ),
+    Command("checks", "checks:show", "show how web dynos are checked", (), (*APP, JSON)),
+    Command(
+        "checks:set",
+        "checks:assign",
+        "set ready=/path, live=/path, period=10, timeout=5 (seconds), failures=3",
+        (),
+        APP,
+        strict=False,
+    ),
+    Command("checks:unset", "checks:unset", "back to the default: live, ready, …", (), APP, strict=False),
     Command("config", "config:show", "show the config vars of an app", (), (*APP, JSON_J, SHELL)),
     Command("config:edit", "config:edit", "edit config vars in $EDITOR", (Arg("key", help="only this one"),), APP),
     Command(
@@ -391,6 +401,18 @@ COMMANDS = (
         (Arg("release", help="v12"),),
         APP,
         ("rollback",),
+    ),
+    Command(
+        "router:metrics",
+        "router:metrics",
+        "show requests of the last day: rate, statuses, service times",
+        (),
+        (
+            *APP,
+            JSON,
+            Flag("minutes", "m", "how far back, up to 1440 (60)", option=True, integer=True),
+            Flag("step", help="minutes in one row", option=True, integer=True),
+        ),
     ),
     Command(
         "run",

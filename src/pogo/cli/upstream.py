@@ -55,6 +55,9 @@ OUR_COMMANDS = {
     "buildpacks:mirrors:remove",
     "buildpacks:register",
     "buildpacks:unregister",
+    "checks",
+    "checks:set",
+    "checks:unset",
     "doctor",
     "env",
     "mirror",
@@ -64,6 +67,7 @@ OUR_COMMANDS = {
     "platform:add",
     "platform:remove",
     "platform:use",
+    "router:metrics",
     "stack:build",
 }
 

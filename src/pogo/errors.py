@@ -42,6 +42,12 @@ class Forbidden(PogoError):
     status = 403
 
 
+class TwoFactorRequired(Forbidden):
+    """Two-factor authentication is on for this account: a code is needed."""
+
+    id = "two_factor"
+
+
 class NotFound(PogoError):
     """Couldn't find that resource."""
 
@@ -72,6 +78,18 @@ class InvalidParams(PogoError):
 
     id = "invalid_params"
     status = 422
+
+
+class RateLimited(PogoError):
+    """Too many requests. Try again later."""
+
+    id = "rate_limit"
+    status = 429
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        """retry_after: seconds."""
+        self.retry_after = max(1, int(retry_after + 0.999))
+        super().__init__(message)
 
 
 class Unavailable(PogoError):

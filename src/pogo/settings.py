@@ -37,6 +37,14 @@ class Settings(BaseSettings):
     https_port: int = 443
     rendezvous_port: int = 5000
     ssh_address: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    acme_directory: str = ""
+    acme_email: str = ""
+    acme_ca: str = STACK_CERTIFICATES
+    acme_dns_hook: str = ""
+    acme_eab_kid: str = ""
+    acme_eab_hmac: str = ""
     database_url: str = ""
     store_url: str = ""
     containers: str = "lxc"
@@ -70,6 +78,8 @@ class Settings(BaseSettings):
     stop_grace: float = 30
     restart_pause_max: float = 1200
     dyno_cycle: float = 0
+    api_rate: int = Field(default=4500, ge=0)
+    audit_days: int = Field(default=365, ge=1)
 
     @field_validator("sizes")
     @classmethod

@@ -39,7 +39,7 @@ from pogo.api.resources import (
     slugs,
     sources,
 )
-from pogo.errors import BadRequest, InvalidParams, NotFound, PogoError, Unauthorized
+from pogo.errors import BadRequest, InvalidParams, NotFound, PogoError, RateLimited, Unauthorized
 from pogo.services.platform import Platform
 
 RESOURCES = (
@@ -70,7 +70,7 @@ RESOURCES = (
     logs,
 )
 STREAMS = (logs, output, sources)
-EXPOSED = ["Accept-Ranges", "Content-Range", "ETag", "Next-Range", "Oauth-Scope", "Request-Id"]
+EXPOSED = ["Accept-Ranges", "Content-Range", "ETag", "Next-Range", "Oauth-Scope", "RateLimit-Remaining", "Request-Id"]
 
 
 def create_app(platform: Platform) -> FastAPI:
@@ -94,8 +94,12 @@ def create_app(platform: Platform) -> FastAPI:
 
 def _on_pogo_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, PogoError)
-    realm = {"WWW-Authenticate": 'Basic realm="Pogoapp"'} if isinstance(error, Unauthorized) else None
-    return answers.error(error, realm)
+    headers = {}
+    if isinstance(error, Unauthorized):
+        headers["WWW-Authenticate"] = 'Basic realm="Pogoapp"'
+    if isinstance(error, RateLimited):
+        headers["Retry-After"] = str(error.retry_after)
+    return answers.error(error, headers)
 
 
 def _on_invalid(request: Request, error: Exception) -> Response:

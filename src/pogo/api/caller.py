@@ -1,4 +1,4 @@
-"""Who calls, and whether the token may do that. What a user may do to an app: services.access."""
+"""Who calls, what of it the token may do, and what the user may do to the app (rules.operations)."""
 
 from __future__ import annotations
 
@@ -11,26 +11,10 @@ from fastapi import Depends, Request
 
 from pogo.errors import Forbidden, Unauthorized
 from pogo.model import App, Authorization, User
-from pogo.services import access, people
+from pogo.rules import operations
+from pogo.rules.permissions import MANAGE
+from pogo.services import access, audit, logins, people
 from pogo.services.platform import Platform
-
-SCOPES = frozenset({"global", "identity", "read", "write", "read-protected", "write-protected"})
-_READ = frozenset({"read", "write", "read-protected", "write-protected"})
-_WRITE = frozenset({"write", "write-protected"})
-_READ_PROTECTED = frozenset({"read-protected", "write-protected"})
-_WRITE_PROTECTED = frozenset({"write-protected"})
-# Resources that give access to config vars: by reading them, or by running code that sees them.
-_PROTECTED = (
-    "api",
-    "config-vars",
-    "dynos",
-    "builds",
-    "sources",
-    "releases",
-    "slugs",
-    "buildpack-installations",
-    "app-setups",
-)
 
 
 @dataclass(frozen=True)
@@ -59,68 +43,76 @@ def credentials(header: str | None) -> tuple[str, str]:
     raise Unauthorized
 
 
-def permits(scope: frozenset[str], method: str, path: str) -> bool:
-    """Whether a token of this scope may make this call.
-
-    Heroku: `identity` reads the account only; `read` and `write` reach everything but what shows
-    config vars, for which there is `-protected`; only `global` touches accounts and other tokens.
-    """
-    parts = path.strip("/").split("/")
-    if "global" in scope or (method, path) == ("DELETE", "/oauth/sessions/~"):
-        return True
-    if method == "GET" and path in ("/account", "/users/~"):
-        return bool(scope & SCOPES)
-    if method == "GET":
-        protected = parts[-1] == "config-vars" or "slugs" in parts
-        return parts[0] != "oauth" and bool(scope & (_READ_PROTECTED if protected else _READ))
-    if parts[0] in ("account", "users", "oauth"):
-        return False
-    protected = any(part in _PROTECTED for part in parts)
-    return bool(scope & (_WRITE_PROTECTED if protected else _WRITE))
-
-
 def authenticate(request: Request) -> Caller:
-    """The caller by a token: Bearer, or the password of Basic with any user name. Raises Unauthorized, Forbidden."""
+    """The caller by a token: Bearer, or the password of Basic with any user name.
+
+    Raises Unauthorized, Forbidden, RateLimited.
+    """
     platform: Platform = request.app.state.platform
     _, token = credentials(request.headers.get("authorization"))
     authorization = people.whose_token(platform.db, token)
-    return _admit(request, platform, authorization, token)
+    _now_known(authorization.user, authorization.id)
+    _count(request, platform, authorization.user)
+    scope = frozenset(authorization.scope)
+    request.state.oauth_scope = ",".join(sorted(scope))
+    if not operations.permits(scope, request.method, request.scope["path"]):
+        raise Forbidden(f"This token may not do that: its scope is {', '.join(sorted(scope))}.")
+    return Caller(platform, authorization.user, authorization, token, request.headers.get("range"))
 
 
 def authenticate_login(request: Request) -> Caller:
-    """As `authenticate`, and besides by e-mail and password."""
+    """As `authenticate`, and besides by e-mail, password, and the code of an account with two factors."""
     platform: Platform = request.app.state.platform
     email, secret = credentials(request.headers.get("authorization"))
     if not email or secret.startswith(people.TOKEN_PREFIX):
         return authenticate(request)
-    user = people.check_password(platform.db, email, secret)
+    user = by_password(request, email, secret, request.headers.get("heroku-two-factor-code"))
     return Caller(platform, user, None, "", request.headers.get("range"))
 
 
-def _admit(request: Request, platform: Platform, authorization: Authorization, token: str) -> Caller:
-    scope = frozenset(authorization.scope)
-    request.state.oauth_scope = ",".join(sorted(scope))
-    method = "GET" if request.method == "HEAD" else request.method
-    if not permits(scope, method, request.scope["path"]):
-        raise Forbidden(f"This token may not do that: its scope is {', '.join(sorted(scope))}.")
-    return Caller(platform, authorization.user, authorization, token, request.headers.get("range"))
+def by_password(request: Request, email: str, password: str, code: str | None) -> User:
+    """Raises Unauthorized, TwoFactorRequired, RateLimited."""
+    platform: Platform = request.app.state.platform
+    address = knock(request)
+    user = logins.log_in(platform.db, email, password, code, address)
+    _now_known(user, None)
+    return user
+
+
+def knock(request: Request) -> str:
+    """The address of a caller without a token, who may not ask often. Raises RateLimited."""
+    platform: Platform = request.app.state.platform
+    who = audit.actor()
+    address = who.ip if who else ""
+    platform.budgets.knock(address)
+    return address
+
+
+def _now_known(user: User, authorization_id: str | None) -> None:
+    who = audit.actor()
+    if who:
+        who.user, who.authorization_id = user, authorization_id
+
+
+def _count(request: Request, platform: Platform, user: User) -> None:
+    if request.scope["path"] != "/account/rate-limits":  # Heroku: asking how much is left costs nothing
+        request.state.remaining = platform.budgets.call(user.id, platform.settings.api_rate)
 
 
 Me = Annotated[Caller, Depends(authenticate)]
 Login = Annotated[Caller, Depends(authenticate_login)]
 
 
-def _app(me: Me, app: str) -> App:
-    return access.find_app(me.platform.db, me.user, app)
+def _app(request: Request, me: Me, app: str) -> App:
+    needed = operations.needed(request.method, request.scope["route"].path)
+    return access.find_app(me.platform.db, me.user, app, needed)
 
 
 def _own_app(me: Me, app: str) -> App:
-    found = _app(me, app)
-    access.require_owner(found, me.user)
-    return found
+    return access.find_app(me.platform.db, me.user, app, (MANAGE,))
 
 
 TheApp = Annotated[App, Depends(_app)]
-"""The app that the path names; the caller may use it. NotFound, Forbidden."""
+"""The app that the path names; the caller has the permission that the operation needs. NotFound, Forbidden."""
 OwnApp = Annotated[App, Depends(_own_app)]
-"""The same, for what only its owner may do."""
+"""The same, for what needs the permission to manage it."""

@@ -6,6 +6,7 @@ Plain ASGI, so that streams stay streams.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import json
 import re
@@ -15,8 +16,11 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pogo.services import audit
+
 log = structlog.get_logger("pogo.api")
 
+SMALLEST = 1000  # bytes of JSON that are worth compressing
 _REQUEST_ID = re.compile(r"[\x21-\x7e ]{1,8000}")
 
 
@@ -30,7 +34,8 @@ class Envelope:
             return
         exchange = _Exchange(scope, receive, send)
         try:
-            await self.app(exchange.scope, exchange.receive, exchange.send)
+            with audit.acting(exchange.actor()):
+                await self.app(exchange.scope, exchange.receive, exchange.send)
             await exchange.finish()
         except Exception:
             # The route, not the path: paths of log sessions are secrets.
@@ -57,6 +62,18 @@ class _Exchange:
         self._asked = False
         self._begun = asyncio.Event()
         self._ended = False
+
+    def actor(self) -> audit.Actor:
+        """Who may be about to change something; who he is, the endpoint finds out."""
+        peer = self.scope.get("client")
+        # Over pogod's own socket only the router calls: the last address is what it saw.
+        forwarded = self._headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        return audit.Actor(
+            ip=peer[0] if peer else forwarded,
+            agent=self._headers.get("user-agent", ""),
+            request_id=self.request_id,
+            action=lambda: f"{self.scope['method']} {getattr(self.scope.get('route'), 'path', '?')}",
+        )
 
     @property
     def started(self) -> bool:
@@ -106,9 +123,12 @@ class _Exchange:
         headers["Request-Id"] = self.request_id
         headers["X-Content-Type-Options"] = "nosniff"
         headers.setdefault("Cache-Control", "private, no-cache")
-        headers.add_vary_header("Authorization")
+        headers.add_vary_header("Authorization, Accept-Encoding")
         if scope := self._state.get("oauth_scope"):
             headers["Oauth-Scope"] = scope
+        if (remaining := self._state.get("remaining")) is not None:
+            headers["RateLimit-Remaining"] = str(remaining)
+            headers["RateLimit-Multiplier"] = "1"
 
     def _cacheable(self, message: Message) -> bool:
         kind = Headers(raw=message["headers"]).get("content-type", "")
@@ -129,5 +149,10 @@ class _Exchange:
             if tag in known or "*" in known:
                 start["status"], body = 304, {"type": "http.response.body", "body": b""}
                 del headers["content-length"], headers["content-type"]
+            elif len(body["body"]) >= SMALLEST and "gzip" in self._headers.get("accept-encoding", ""):
+                body = {**body, "body": gzip.compress(body["body"], compresslevel=5, mtime=0)}
+                headers["Content-Encoding"] = "gzip"
+                headers["Content-Length"] = str(len(body["body"]))
+                headers["ETag"] = f"W/{tag}"
         await self._start(start)
         return body

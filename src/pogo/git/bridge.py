@@ -20,6 +20,7 @@ from pogo.git.pushes import Push, Pushes
 from pogo.git.receive import Receiver
 from pogo.git.repositories import Repositories
 from pogo.model import App, User
+from pogo.rules import operations
 from pogo.services import access, apps, people
 from pogo.services.platform import Platform
 
@@ -98,7 +99,8 @@ class Bridge:
             raise Forbidden(f"This token does not allow it: its scope is {', '.join(authorization.scope)}.")
         name = request.path_params["app"]
         try:
-            return authorization.user, await self.platform.call(access.find_app, authorization.user, name)
+            needs = operations.PUSH if service == "git-receive-pack" else operations.PULL
+            return authorization.user, await self.platform.call(access.find_app, authorization.user, name, needs)
         except NotFound:
             raise NotFound(
                 "app",

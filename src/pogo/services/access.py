@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from pogo.errors import Forbidden, InvalidParams, NotFound
 from pogo.model import App, Collaborator, User
+from pogo.rules import permissions as rules
+from pogo.services import audit, membership
 from pogo.services.database import Database
 
 
-def find_app(db: Database, user: User, name_or_id: str) -> App:
-    """The app, if the user may use it: owner, collaborator or operator.
+def find_app(db: Database, user: User, name_or_id: str, needs: Collection[str] = (rules.VIEW,)) -> App:
+    """The app, if the user has one of the permissions that are needed (rules.operations).
 
     NotFound where there is none; Forbidden where there is one of somebody else (as Heroku does:
     names are public anyhow, they are host names).
@@ -21,14 +24,33 @@ def find_app(db: Database, user: User, name_or_id: str) -> App:
         app = session.scalar(select(App).where(named, App.destroyed_at.is_(None)))
         if not app:
             raise NotFound("app", "Couldn't find that app.")
-        if app.owner_id != user.id and not user.admin and not _collaborates(session, app.id, user.id):
-            raise Forbidden(f"You do not have access to the app {app.name}.")
-        return app
+        found = membership.permissions_of(session, app, user)
+    if not found:
+        raise Forbidden(f"You do not have access to the app {app.name}.")
+    if found.isdisjoint(needs):
+        raise lacking(app, needs)
+    who = audit.actor()
+    if who:
+        who.app = app
+    return app
 
 
-def _collaborates(session: Session, app_id: str, user_id: str) -> bool:
-    query = select(Collaborator.id).where(Collaborator.app_id == app_id, Collaborator.user_id == user_id)
-    return session.scalar(query) is not None
+def lacking(app: App, needs: Collection[str]) -> Forbidden:
+    wanted = " or ".join(sorted(needs))
+    return Forbidden(
+        f"You need the permission {wanted} on {app.name} for that.\n"
+        f"Whoever manages the app can give it to you by: pogo access:update EMAIL --permissions …"
+    )
+
+
+def permissions_of(db: Database, app: App, user: User) -> frozenset[str]:
+    with db.read() as session:
+        return membership.permissions_of(session, app, user)
+
+
+def require(db: Database, app: App, user: User, permission: str) -> None:
+    if permission not in permissions_of(db, app, user):
+        raise lacking(app, [permission])
 
 
 def require_owner(app: App, user: User) -> None:
@@ -43,23 +65,57 @@ def list_collaborators(db: Database, app: App) -> list[Collaborator]:
         return list(session.scalars(query))
 
 
-def add_collaborator(db: Database, app: App, email: str) -> Collaborator:
+def find_collaborator(db: Database, app: App, email_or_id: str) -> Collaborator:
+    for collaborator in list_collaborators(db, app):
+        if email_or_id.lower() in (collaborator.user.email, collaborator.user_id, collaborator.id):
+            return collaborator
+    raise NotFound("collaborator")
+
+
+def add_collaborator(db: Database, app: App, email: str, permissions: Collection[str] | None = None) -> Collaborator:
+    """permissions: None for those that a collaborator has without further words (rules.permissions)."""
+    granted = _checked(rules.COLLABORATOR if permissions is None else permissions)
     with db.write() as session:
         user = session.scalar(select(User).where((User.email == email.lower()) | (User.id == email)))
         if not user:
-            raise InvalidParams(f"There is no user {email} on this platform.")
-        if user.id == app.owner_id or _collaborates(session, app.id, user.id):
+            raise InvalidParams(
+                f"There is no user {email} on this platform. Its operator can invite: pogo admin:invite"
+            )
+        mine = (Collaborator.app_id == app.id, Collaborator.user_id == user.id)
+        owns = app.team_id is None and user.id == app.owner_id
+        if owns or session.scalar(select(Collaborator.id).where(*mine)):
             raise InvalidParams(f"User {user.email} is already a collaborator on app {app.name}.")
-        collaborator = Collaborator(app_id=app.id, user=user)
+        collaborator = Collaborator(app_id=app.id, user=user, permissions=granted)
         session.add(collaborator)
         session.flush()
         return collaborator
 
 
+def change_collaborator(db: Database, app: App, email_or_id: str, permissions: Collection[str]) -> Collaborator:
+    """Give a collaborator these permissions, and no others."""
+    granted = _checked(permissions)
+    found = find_collaborator(db, app, email_or_id)
+    with db.write() as session:
+        row = session.get(Collaborator, found.id)
+        if row is None:
+            raise NotFound("collaborator")
+        row.permissions = granted
+        return row
+
+
+def _checked(permissions: Collection[str]) -> list[str]:
+    """Sorted, and with `view`, which all others bring along."""
+    unknown = rules.unknown(permissions)
+    if unknown:
+        known = ", ".join(rules.PERMISSIONS)
+        raise InvalidParams(f"No such permission as {', '.join(unknown)}. Permissions: {known}.")
+    return sorted({*permissions, rules.VIEW})
+
+
 def remove_collaborator(db: Database, app: App, email_or_id: str) -> Collaborator:
-    for collaborator in list_collaborators(db, app):
-        if email_or_id.lower() in (collaborator.user.email, collaborator.user_id, collaborator.id):
-            with db.write() as session:
-                session.delete(collaborator)
-            return collaborator
-    raise NotFound("collaborator")
+    found = find_collaborator(db, app, email_or_id)
+    with db.write() as session:
+        row = session.get(Collaborator, found.id)
+        if row is not None:
+            session.delete(row)
+        return found

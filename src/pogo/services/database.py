@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from pogo.errors import Conflict, StorageFull, Unavailable
 from pogo.model.base import EncryptedJson
+from pogo.services import audit
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -41,6 +42,7 @@ class Database:
         self._lock = Lock()
         self._read = sessionmaker(self.engine, expire_on_commit=False)
         self._write = sessionmaker(self.engine.execution_options(pogo_write=True), expire_on_commit=False)
+        audit.watch(self._write)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -51,6 +53,7 @@ class Database:
     def write(self) -> Iterator[Session]:
         with _explained(), self._write.begin() as session:
             yield session
+            audit.record(session)
 
     def remembered(self, question: Callable[[Database], T]) -> T:
         """The answer of a function that only reads; the last one again while nobody has written since.

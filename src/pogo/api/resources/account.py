@@ -42,9 +42,9 @@ def update(me: Me, body: AccountChange) -> Response:
             people.check_password(me.platform.db, me.user.email, body.password or "")
         except Unauthorized:
             raise InvalidParams("Cannot change the password: the present one (`password`) is wrong.") from None
-        people.set_password(me.platform.db, me.user.id, body.new_password)
+        people.set_password(me.platform.db, me.user, body.new_password)
     if "name" in body.model_fields_set:
-        people.rename_user(me.platform.db, me.user.id, body.name)
+        people.change_user(me.platform.db, me.user.id, name=body.name)
     return answer(show.account(people.find_user(me.platform.db, me.user.id)))
 
 

@@ -9,10 +9,11 @@ from pydantic import BeforeValidator, Field
 
 from pogo.api.answers import answer, listing
 from pogo.api.bodies import Body, number_as_text, resource_router
-from pogo.api.caller import SCOPES, Caller, Login, Me
+from pogo.api.caller import Caller, Login, Me
 from pogo.api.show import people as show
 from pogo.errors import InvalidParams, NotFound
 from pogo.model import Authorization
+from pogo.rules.operations import SCOPES
 from pogo.services import people
 
 router = resource_router()

@@ -15,6 +15,8 @@ import socket
 import ssl
 import sys
 from collections.abc import Coroutine
+from functools import partial
+from pathlib import Path
 from typing import Any, TextIO
 
 import structlog
@@ -24,13 +26,17 @@ import uvloop
 from pogo.api.app import create_app
 from pogo.api.rendezvous import AttachTarget, Rendezvous
 from pogo.api.ssh import SshServer
+from pogo.api.tls_stream import use_certificate
 from pogo.containers.agent import AgentContainers
 from pogo.disk import never_wait_for_the_log
 from pogo.errors import NotFound, PogoError
 from pogo.git import bridge
 from pogo.logs.files import FileLogs
 from pogo.logs.transcripts import Transcripts
+from pogo.loops.acme import AcmeLoop
 from pogo.loops.builds import Builds
+from pogo.loops.certificates import PERIOD as CERTIFICATES_PERIOD
+from pogo.loops.certificates import CertificatesLoop
 from pogo.loops.cleanup import PERIOD as CLEANUP_PERIOD
 from pogo.loops.cleanup import Cleanup
 from pogo.loops.drains import PERIOD as DRAINS_PERIOD
@@ -45,8 +51,10 @@ from pogo.loops.traffic import PERIOD as TRAFFIC_PERIOD
 from pogo.loops.traffic import TrafficLoop
 from pogo.loops.turns import Leases, keep_turning
 from pogo.loops.usage import UsageLoop
-from pogo.router.config import Files
+from pogo.router.authority import Authority
+from pogo.router.config import Files, one_at_a_time
 from pogo.router.haproxy import HaproxyRouter
+from pogo.router.haproxy_certificates import HaproxyCertificates
 from pogo.router.log_receiver import RouterLog
 from pogo.rules import sizes, usage
 from pogo.rules.router_log import RouterRecord
@@ -120,13 +128,14 @@ async def serve(settings: Settings) -> None:
 
     router_log = RouterLog(settings.run_dir / "router-log.sock", on_records)
     await router_log.start()
-    rendezvous = _rendezvous(platform)
+    context = _own_tls(platform)
+    rendezvous = _rendezvous(platform, context)
     await rendezvous.start()
     ssh = SshServer(platform, settings.ssh_host_key, settings.ssh_socket) if settings.ssh_host else None
     if ssh:
         await ssh.start()
     taken_over = asyncio.create_task(_take_over(platform))
-    tasks = [asyncio.create_task(_after(taken_over, work)) for work in _loops(platform, routes)]
+    tasks = [asyncio.create_task(_after(taken_over, work)) for work in _loops(platform, routes, context)]
 
     app = create_app(platform)
     app.router.routes.extend(bridge.routes(platform))
@@ -150,8 +159,8 @@ async def serve(settings: Settings) -> None:
     if ssh:
         await ssh.stop()
     await router_log.stop()
-    await TrafficLoop(platform).turn()
     platform.db.close()
+    platform.traffic.write(platform.traffic.take())
 
 
 async def _take_over(platform: Platform) -> None:
@@ -174,9 +183,13 @@ async def _after(first: asyncio.Task[None], work: Coroutine[Any, Any, None]) -> 
     await work
 
 
-def _loops(platform: Platform, routes: RouterLoop) -> list[Coroutine[Any, Any, None]]:
+def _loops(platform: Platform, routes: RouterLoop, context: ssl.SSLContext) -> list[Coroutine[Any, Any, None]]:
     held = Leases(platform, token=f"{platform.node}:{secrets.token_hex(8)}")
     dynos_loop = Dynos(platform)
+    settings = platform.settings
+    edge = HaproxyCertificates(settings.router_socket, Files.of(settings), one_at_a_time(settings))
+    shown = CertificatesLoop(platform, edge, partial(use_certificate, context))
+    acme_loop = AcmeLoop(platform, shown, _authority(settings))
     return [
         keep_turning(held, "dynos", dynos_loop.turn, dynos_loop.period),
         keep_turning(held, "releases", Releases(platform).turn, RELEASES_PERIOD),
@@ -184,6 +197,8 @@ def _loops(platform: Platform, routes: RouterLoop) -> list[Coroutine[Any, Any, N
         keep_turning(held, "router", routes.turn, routes.period),
         keep_turning(held, "liveness", dynos_loop.liveness.turn, dynos_loop.liveness.period),
         keep_turning(held, "traffic", TrafficLoop(platform).turn, TRAFFIC_PERIOD),
+        keep_turning(held, "certificates", shown.turn, CERTIFICATES_PERIOD),
+        keep_turning(held, "acme", acme_loop.turn, acme_loop.period),
         keep_turning(held, "usage", UsageLoop(platform).turn, usage.PERIOD),
         keep_turning(held, "drains", Drains(platform).turn, DRAINS_PERIOD),
         keep_turning(held, "cleanup", Cleanup(platform).turn, CLEANUP_PERIOD),
@@ -193,12 +208,27 @@ def _loops(platform: Platform, routes: RouterLoop) -> list[Coroutine[Any, Any, N
     ]
 
 
-def _rendezvous(platform: Platform) -> Rendezvous:
+def _authority(settings: Settings) -> Authority | None:
+    """The public authority that gives certificates, where one is set. Its client is loaded for those who use it."""
+    if not settings.acme_directory:
+        return None
+    from pogo.router.acme import AcmeAuthority
+
+    eab = (settings.acme_eab_kid, settings.acme_eab_hmac) if settings.acme_eab_kid else None
+    return AcmeAuthority(settings.acme_directory, Path(settings.acme_ca), settings.acme_email, eab)
+
+
+def _own_tls(platform: Platform) -> ssl.SSLContext:
+    """For the TLS that is not HAProxy's: with the installation's own certificate, until there is a better one."""
+    tls = platform.settings.state_dir / "tls"
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tls / "server.pem", tls / "server.key")
+    return context
+
+
+def _rendezvous(platform: Platform, context: ssl.SSLContext) -> Rendezvous:
     """The attach server, with what it asks about dynos."""
     settings = platform.settings
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(settings.state_dir / "tls" / "server.pem", settings.state_dir / "tls" / "server.key")
-
     attached: dict[str, str] = {}  # container id → dyno id; the dyno outlives its container
 
     async def claim(secret: str) -> AttachTarget:

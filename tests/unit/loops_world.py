@@ -40,6 +40,7 @@ class World:
         self.hold = asyncio.Event()
         self.hold.set()
         self.silent_web = False
+        self.health = 200  # what web processes answer a check with; 0: nothing
         self.tasks: list[asyncio.Task[None]] = []
         settings = Settings(state_dir=directory, boot_timeout=1, stop_grace=0.5)
         settings.tmp_dir.mkdir()
@@ -70,7 +71,7 @@ class World:
         if "release" in labels:
             return self.release_status
         if "PORT" in process.spec.env and labels["dyno"].startswith("web") and not self.silent_web:
-            server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", int(process.spec.env["PORT"]))
+            server = await asyncio.start_server(self.answer, "127.0.0.1", int(process.spec.env["PORT"]))
             try:
                 await process.terminated.wait()
             finally:
@@ -78,6 +79,15 @@ class World:
         else:
             await process.terminated.wait()
         return 143
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Some HTTP; a connection that asks for nothing is only taken."""
+        if await reader.readline():
+            if not self.health:
+                await reader.read()
+            else:
+                writer.write(b"HTTP/1.1 %d So\r\nContent-Length: 0\r\n\r\n" % self.health)
+        writer.close()
 
     async def build(self, process: Process) -> int:
         step = process.spec.command[-1]

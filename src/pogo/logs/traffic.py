@@ -74,8 +74,11 @@ class Traffic:
         return [(minute, counts) for minute, counts in found if first <= minute < last]
 
     def since_start(self) -> dict[str, Counts]:
-        """App id → all that this process has counted, and taken."""
-        return {app: counts.copy() for app, counts in self._since_start.copy().items()}
+        """App id → all that this process has counted."""
+        found = {app: counts.copy() for app, counts in self._since_start.copy().items()}
+        for (app, _), counts in list(self._pending.items()):
+            found.setdefault(app, Counts()).add(counts.copy())
+        return found
 
     def prune(self, now: float) -> None:
         """Delete the files of days that no minute of the last 24 hours belongs to. now: unix time."""

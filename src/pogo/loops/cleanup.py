@@ -45,4 +45,5 @@ class Cleanup:
             platform.transcripts.remove(transcript)
         shutil.rmtree(platform.settings.git_dir / f"{app.id}.git", ignore_errors=True)
         platform.logs.destroy(app.id)
+        platform.traffic.destroy(app.id)
         apps.forget_app(platform.db, app.id)

@@ -9,16 +9,18 @@ from dataclasses import dataclass
 from pogo.services.platform import Platform
 
 PERIOD = 60.0
+PRUNE_EVERY = 3600.0
 
 
 @dataclass
 class TrafficLoop:
     platform: Platform
+    _prune_at: float = 0.0
 
     async def turn(self) -> bool:
         traffic = self.platform.traffic
-        try:
-            await asyncio.to_thread(traffic.write, traffic.take())
-        finally:
+        if time.monotonic() >= self._prune_at:
             await asyncio.to_thread(traffic.prune, time.time())
+            self._prune_at = time.monotonic() + PRUNE_EVERY
+        await asyncio.to_thread(traffic.write, traffic.take())
         return False

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from fastapi import Response
 from prometheus_client import PROCESS_COLLECTOR, CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from pogo.api.bodies import resource_router
 from pogo.api.caller import Me
-from pogo.services import metrics
+from pogo.rules.traffic import cumulated
+from pogo.services import metrics, snapshot
 from pogo.services.people import require_admin
 from pogo.services.platform import Platform
 
@@ -36,6 +37,7 @@ class _Collector:
 
     def collect(self) -> Iterator[Metric]:
         yield from self._dynos()
+        yield from self._requests()
         counts = metrics.count(self._platform.db)
         for name, text, label, values in (
             ("pogo_dynos", "Dynos by their state", "state", counts.dynos),
@@ -60,3 +62,19 @@ class _Collector:
             cpu.add_metric(labels, sample.usage.cpu)
             processes.add_metric(labels, sample.usage.processes)
         yield from (memory, quota, cpu, processes)
+
+    def _requests(self) -> Iterator[Metric]:
+        """Since this pogod began, as counters are."""
+        requests = CounterMetricFamily("pogo_router_requests", "Requests answered by dynos", labels=("app", "status"))
+        errors = CounterMetricFamily("pogo_router_errors", "Requests that failed, by H code", labels=("app", "code"))
+        times = HistogramMetricFamily("pogo_router_service_seconds", "Service times of requests", labels=("app",))
+        names = {app.id: app.name for app in snapshot.read(self._platform.db) if not app.destroyed}
+        for id, counts in self._platform.traffic.since_start().items():
+            if name := names.get(id):
+                for status, number in counts.statuses.items():
+                    requests.add_metric((name, status), number)
+                for code, number in counts.errors.items():
+                    errors.add_metric((name, code), number)
+                buckets = [("+Inf" if edge == float("inf") else str(edge), n) for edge, n in cumulated(counts.times)]
+                times.add_metric((name,), buckets, counts.milliseconds / 1000)
+        yield from (requests, errors, times)

@@ -68,7 +68,7 @@ class RouterLoop:
     async def watch(self) -> None:
         """Take a turn as soon as the router has come back empty."""
         async for _ in self.platform.router.watch():
-            self.platform.hints.wake("router")
+            self.platform.hints.wake("router", "certificates")
 
     def _view(self, app: AppState) -> routing.AppView:
         settings = self.platform.settings

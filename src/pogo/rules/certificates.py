@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -170,7 +171,7 @@ def _check_signatures(certificates: list[x509.Certificate]) -> None:
 
 
 def _check_order(certificates: list[x509.Certificate]) -> None:
-    for place, (one, issuer) in enumerate(zip(certificates, certificates[1:], strict=False), 1):
+    for place, (one, issuer) in enumerate(pairwise(certificates), 1):
         try:
             one.verify_directly_issued_by(issuer)
         except (ValueError, TypeError, InvalidSignature):

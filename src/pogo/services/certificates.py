@@ -115,7 +115,7 @@ def names_of(db: Database, ids: Iterable[str]) -> dict[str, str]:
     """Names of certificates by id."""
     with db.read() as session:
         rows = session.execute(select(SniEndpoint.id, SniEndpoint.name).where(SniEndpoint.id.in_(list(ids))))
-        return {id: name for id, name in rows}
+        return {row.id: row.name for row in rows}
 
 
 def insert(
@@ -184,6 +184,12 @@ def platform_hosts(settings: Settings, names: Iterable[str]) -> list[str]:
     known = list(names)
     own = [host for host in (settings.api_host, settings.git_host) if covers(known, host)]
     return sorted({*known, *own})
+
+
+def platform_certificate(db: Database, name: str) -> SniEndpoint | None:
+    """The platform's certificate of this name."""
+    with db.read() as session:
+        return session.scalar(select(SniEndpoint).where(SniEndpoint.app_id.is_(None), SniEndpoint.name == name))
 
 
 def pem(db: Database, cert_id: str) -> str | None:

@@ -23,7 +23,7 @@ def shell(steps: tuple[Step, ...]) -> tuple[str, ...]:
     """The program as a shell command."""
     words = {
         "print": lambda text: f"printf %s {shlex.quote(text)}",
-        "repeat": lambda count: f"seq 1 {count}",
+        "count": lambda first, last: f"seq {first} {last}",
         "exit": lambda status: f"exit {status}",
         "wait": lambda: "sleep 1000",
         "stubborn": lambda: "trap '' TERM HUP",
@@ -42,9 +42,11 @@ async def behaviour(process: Process) -> int:
         match name:
             case "print":
                 process.emit(args[0].encode())
-            case "repeat":
-                for number in range(1, int(args[0]) + 1):
-                    process.emit(b"%d\n" % number)
+            case "count":
+                first, last = (int(word) for word in args)
+                for start in range(first, last + 1, 500):
+                    numbers = range(start, min(start + 500, last + 1))
+                    process.emit(b"".join(b"%d\n" % number for number in numbers))
             case "exit":
                 return int(args[0])
             case "stubborn":

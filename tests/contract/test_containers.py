@@ -161,13 +161,13 @@ def test_collected_output_is_gone_and_not_lost(run: Runner) -> None:
 def test_uncollected_output_is_bounded_and_counted(run: Runner) -> None:
     async def scenario(rig: Rig) -> None:
         count = 200_000 if rig.real else 20_000
-        id = await rig.start(("repeat", str(count)), ("print", "last\n"), ("exit", "0"), spool=64 << 10)
+        id = await rig.start(("count", "1", str(count)), ("print", "last\n"), ("exit", "0"), spool=64 << 10)
         await rig.end(id)
         left = await frames(rig.containers.logs(id))
         lines = sum(frame.data.count(b"\n") for frame in left)
         assert left[-1].data.endswith(b"last\n")
         assert sum(len(frame.data) for frame in left) <= 64 << 10
-        assert left[0].lost > 0
+        assert any(frame.lost for frame in left)
         assert lines + sum(frame.lost for frame in left) == count + 1
 
     run(scenario)

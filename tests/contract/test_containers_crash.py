@@ -197,12 +197,14 @@ def test_full_disk_drops_output_and_counts_it() -> None:
         line = b"x" * 999 + b"\n"
         for number in range(100):
             kept.append(number, line)
-        written = list(spool.read(kept.fd, 0))
+        reader = spool.Reader(kept.fd)
+        written = reader.read()
         assert 40 < len(written) < 64
         kept.collected(written[-1][0])
         kept.append(100.0, line)
-        (after,) = spool.read(kept.fd, written[-1][0])
-        assert after[1:] == (100.0, 100 - len(written), line)
+        for later in (reader, spool.Reader(kept.fd, written[-1][0]), spool.Reader(kept.fd)):
+            (after,) = later.read()
+            assert after[1:] == (100.0, 100 - len(written), line)
         os.close(kept.fd)
     finally:
         os.close(disk)

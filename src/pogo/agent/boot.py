@@ -11,6 +11,7 @@ import signal
 import socket
 import struct
 import termios
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -71,13 +72,18 @@ class Process:
 def start(boot: Boot) -> Process:
     """Returns when the launcher becomes the process. Raises OSError or ContainerError; then call `undo`."""
     installation, record, layout = boot.installation, boot.record, boot.layout
-    rootfs.make_scratch(installation, record.id, layout.base)
-    netns = network.connect_container(installation.interface(record.number, builder=layout.builder), record.address)
-    rootfs.assemble(installation, layout)
-    oom = cgroups.memory_group(boot.group, layout.memory)
-    cgroups.weigh(boot.group, boot.cpu_shares, record.background)
-    if boot.cpu:
-        cgroups.limit_cpu(boot.group, boot.cpu)
+    connecting = _Connecting(installation.interface(record.number, builder=layout.builder), record.address)
+    connecting.start()
+    try:
+        rootfs.make_scratch(installation, record.id, layout.base)
+        rootfs.assemble(installation, layout)
+        oom = cgroups.memory_group(boot.group, layout.memory)
+        cgroups.weigh(boot.group, boot.cpu_shares, record.background)
+        if boot.cpu:
+            cgroups.limit_cpu(boot.group, boot.cpu)
+    finally:
+        connecting.join()
+    netns = connecting.result()
     path = records.directory(installation, record.id)
     (path / "lxc.conf").write_text(
         lxc.configuration(
@@ -114,6 +120,28 @@ def start(boot: Boot) -> Process:
     ready.send(b"go")
     ready.close()
     return process
+
+
+class _Connecting(threading.Thread):
+    """Makes the network while the files are mounted: both wait for the kernel, and a thread can change network alone."""
+
+    def __init__(self, interface: str, address: str) -> None:
+        super().__init__()
+        self.interface, self.address = interface, address
+        self.netns = -1
+        self.error: OSError | None = None
+
+    def run(self) -> None:
+        try:
+            self.netns = network.connect_container(self.interface, self.address)
+        except OSError as error:
+            self.error = error
+
+    def result(self) -> int:
+        """To be asked when it has ended. Raises its OSError."""
+        if self.error:
+            raise self.error
+        return self.netns
 
 
 def undo(boot: Boot) -> None:

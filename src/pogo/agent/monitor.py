@@ -209,7 +209,7 @@ class Monitor:
         if self.process.output < 0:
             return
         try:
-            data = os.read(self.process.output, _CHUNK)
+            data = os.read(self.process.output, min(_CHUNK, self.spool.limit // 8))
         except BlockingIOError:
             return
         except OSError:
@@ -314,7 +314,7 @@ class Monitor:
             case "attach":
                 client.role, self.attached = "attach", client
                 client.pending += b'{"ok": true}\n'
-                client.pending += b"".join(data for *_, data in self.spool.all())
+                client.pending += spool.everything(self.spool.fd)
                 self.spool.collected(self.spool.end)
                 return
             case "status":

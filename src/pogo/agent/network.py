@@ -88,15 +88,15 @@ class _Rtnetlink:
 
 
 def connect_container(interface: str, address: str) -> int:
-    """A new network namespace with `address`, linked to this one; its descriptor. The caller stays where it is.
+    """A new network namespace with `address`, linked to this one; its descriptor. The calling thread stays where it is.
 
     The link lives as long as the namespace: it goes with the container's last process.
     """
     host = _Rtnetlink()
-    home = os.open("/proc/self/ns/net", os.O_RDONLY)
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
         syscalls.unshare(syscalls.CLONE_NEWNET)
-        netns = os.open("/proc/self/ns/net", os.O_RDONLY)
+        netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
         inside = _Rtnetlink()
         host.veth(interface, netns)
         index = socket.if_nametoindex("eth0")

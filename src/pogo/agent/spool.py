@@ -1,8 +1,11 @@
 """The output of a container on disk: one writer (its monitor), any reader, also after the end.
 
-The file: one block of header, then records (header and data) at ever growing positions. What was
-collected, or is too much, becomes a hole, so a position never changes its meaning. An offset
-counts bytes from the first record on, record headers included.
+The file: one block of header, then records (header and data) at ever growing positions. What was collected, or is
+too much, becomes a hole, so a position never changes its meaning. An offset counts bytes from the first record on,
+record headers included. A record says how many lines came before it, so that who misses some knows how many.
+
+What is too much goes from the middle. A reader that was killed goes on somewhere in the oldest part, since it tells
+what it has collected: so that part stays, and nothing is counted as lost which it had read.
 """
 
 from __future__ import annotations
@@ -10,123 +13,164 @@ from __future__ import annotations
 import os
 import struct
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 
 from pogo.agent import syscalls
 
 LONGEST_LINE = 10_000
 
-_HEADER = struct.Struct("=QQQ")  # first offset still there, end, lines dropped before the first
-_RECORD = struct.Struct("=dII")  # unix time, lines dropped before it, length of the data
+_HEADER = struct.Struct("=QQQQQQ")  # first offset still there, end, lines before it, start and end of the gap, _FORMAT
+_RECORD = struct.Struct("=dII")  # unix time, lines before it (modulo 2 ** 32), length of the data
+_FORMAT = 1  # 0: of a monitor from before an upgrade, with lines dropped in the place of lines
+_MODULO = (1 << 32) - 1
 _START = 4096
 _MARK = 64 << 10
+_READ = 128 << 10
+_SPARED = 512 << 10  # more than may have been read since the last call of `collected`: see the port
 
 
 class Spool:
-    """The writer. A full disk never raises here: the output is dropped and counted as lost."""
+    """The writer. A full disk never raises here: the output is dropped, and missing in the count of lines."""
 
     def __init__(self, path: Path | str, limit: int, group: int) -> None:
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
         os.fchown(self.fd, 0, group)
         self.limit = limit
-        self.first = self.end = self.dropped = self.unwritten = self.lines = 0
-        self.marks: deque[tuple[int, int]] = deque()
+        self.first = self.end = self.before = self.lines = 0
+        self.gap = (0, 0)
+        self.marks: deque[int] = deque()  # where some of the records begin
         self._write_header()
 
     def append(self, at: float, data: bytes) -> None:
-        """Adds a record; drops the oldest where more than `limit` bytes were not collected."""
-        lines = _count(data)
-        record = _RECORD.pack(at, self.unwritten, len(data)) + data
+        """Adds a record; drops older ones where more than `limit` bytes were not collected."""
+        record = _RECORD.pack(at, self.lines & _MODULO, len(data)) + data
+        self.lines += _count(data)
         try:
             if os.pwrite(self.fd, record, _START + self.end) < len(record):
                 raise OSError(28, "no space left")
         except OSError:
-            self.unwritten += lines
             return
-        if not self.marks or self.end - self.marks[-1][0] >= min(_MARK, self.limit // 8):
-            self.marks.append((self.end, self.lines))
-        self.unwritten = 0
-        self.lines += lines
+        if not self.marks or self.end - self.marks[-1] >= min(_MARK, self.limit // 8):
+            self.marks.append(self.end)
         self.end += len(record)
-        if self.end - self.first > self.limit:
+        if self.end - self.first - (self.gap[1] - self.gap[0]) > self.limit:
             self._drop()
         self._write_header()
 
     def _drop(self) -> None:
-        before = self.marks[0][1] if self.marks else self.lines
-        while len(self.marks) > 1 and self.end - self.marks[0][0] > self.limit * 7 // 8:
+        start, end = self.gap
+        if start == end:
+            while len(self.marks) > 1 and self.marks[0] < self.first + min(_SPARED, self.limit // 4):
+                self.marks.popleft()
+            start = end = self.marks[0]
+        dropped = end
+        while len(self.marks) > 1 and start - self.first + self.end - end > self.limit * 7 // 8:
             self.marks.popleft()
-        offset, lines = self.marks[0]
-        if offset > self.first:
-            self.dropped += lines - before
-            self._free(offset)
+            end = self.marks[0]
+        if end > dropped:
+            self.gap = (start, end)
+            self._free(dropped, end)
 
     def collected(self, offset: int) -> None:
-        """Frees everything before `offset`, which a reader has been given."""
+        """Frees the records before `offset`, which a reader has been given."""
         if not self.first < offset <= self.end:
             return
-        start, lines = self.marks[0]
-        while self.marks and self.marks[0][0] <= offset:
-            start, lines = self.marks.popleft()
-        between = read(self.fd, start, offset - start) if offset > start else ()
-        self.marks.appendleft((offset, lines + sum(_count(data) for after, _, _, data in between if after <= offset)))
-        self.dropped = 0
-        self._free(offset)
-        self._write_header()
+        reader, freed, (start, end) = Reader(self.fd, offset), self.first, self.gap
+        self.first, self.before = reader.position, reader.line
+        if self.first >= start:
+            self.first, self.gap = max(self.first, end), (0, 0)
+        while self.marks and self.marks[0] < self.first:
+            self.marks.popleft()
+        self._free(freed, self.first)
 
-    def all(self) -> list[tuple[int, float, int, bytes]]:
-        """Every record that is still there, as `read` gives them."""
-        return list(read(self.fd, self.first, self.end - self.first))
-
-    def _free(self, offset: int) -> None:
-        start, self.first = self.first, offset
+    def _free(self, start: int, end: int) -> None:
         self._write_header()
-        syscalls.punch_hole(self.fd, _START + start, _START + offset)
+        syscalls.punch_hole(self.fd, _START + start, _START + end)
 
     def _write_header(self) -> None:
-        os.pwrite(self.fd, _HEADER.pack(self.first, self.end, self.dropped), 0)
+        os.pwrite(self.fd, _HEADER.pack(self.first, self.end, self.before & _MODULO, *self.gap, _FORMAT), 0)
 
 
 def _count(data: bytes) -> int:
     return data.count(b"\n") + (not data.endswith(b"\n"))
 
 
-def read(fd: int, offset: int, size: int = 256 << 10) -> Iterator[tuple[int, float, int, bytes]]:
-    """Records from `offset` on, about `size` bytes: (offset after it, unix time, lines lost before it, data)."""
-    if os.fstat(fd).st_size < _HEADER.size:
-        return  # a power cut came before it was on the disk
-    while True:
-        first, end, dropped = _HEADER.unpack(os.pread(fd, _HEADER.size, 0))
-        lost = dropped if offset < first else 0
-        position = max(offset, first)
-        block = os.pread(fd, min(end - position, size), _START + position) if end > position else b""
-        if len(block) >= _RECORD.size:
-            needed = _RECORD.size + _RECORD.unpack_from(block)[2]
-            if needed > len(block):
-                block = os.pread(fd, needed, _START + position)
-        if _HEADER.unpack(os.pread(fd, _HEADER.size, 0))[0] <= position:
-            break
-    index = 0
-    while index + _RECORD.size <= len(block):
-        at, before, length = _RECORD.unpack_from(block, index)
-        data = block[index + _RECORD.size : index + _RECORD.size + length]
-        if len(data) < length:
-            return
-        index += _RECORD.size + length
-        yield position + index, at, before + lost, data
-        lost = 0
+class Reader:
+    """Gives records in their order, from the one in which `offset` lies, or the first one after it.
+
+    position: how far it has come; line: how many lines that were (modulo 2 ** 32).
+    """
+
+    def __init__(self, fd: int, offset: int = 0) -> None:
+        self.fd = fd
+        self.position = self.line = 0
+        while self.position < offset and (records := self._next(_READ)):
+            for start, _, line, data in records:
+                after = start + _RECORD.size + len(data)
+                if offset <= start:
+                    self.position = offset
+                elif offset < after:
+                    self.position, self.line = start, line
+                else:
+                    self.position, self.line = after, line + _count(data) & _MODULO
+                    continue
+                return
+
+    def read(self, size: int = _READ) -> list[tuple[int, float, int, bytes]]:
+        """The next records, about `size` bytes of them: (offset after it, unix time, lines lost before it, data)."""
+        found = []
+        for start, at, line, data in self._next(size):
+            self.position = start + _RECORD.size + len(data)
+            found.append((self.position, at, line - self.line & _MODULO, data))
+            self.line = line + _count(data) & _MODULO
+        return found
+
+    def _next(self, size: int) -> list[tuple[int, float, int, bytes]]:
+        """The next records: (start, unix time, lines before it, data). Stays where it is."""
+        header = self._header()
+        while True:
+            first, end, before, gap, beyond, kind = header
+            position = max(self.position, first)
+            if gap <= position < beyond:
+                position = beyond
+            elif position < gap:
+                end = gap
+            block = os.pread(self.fd, min(max(end - position, 0), size), _START + position)
+            if len(block) >= _RECORD.size:
+                needed = _RECORD.size + _RECORD.unpack_from(block)[2]
+                if needed > len(block):
+                    block = os.pread(self.fd, needed, _START + position)
+            header = self._header()
+            if header[0] <= position and not (header[3] < position + len(block) and position < header[4]):
+                break
+        line = self.line
+        if self.position < first:
+            self.position, line = first, before if kind else line + before
+            self.line = line if kind else self.line
+        found = []
+        index = 0
+        while index + _RECORD.size <= len(block):
+            at, number, length = _RECORD.unpack_from(block, index)
+            data = block[index + _RECORD.size : index + _RECORD.size + length]
+            if len(data) < length:
+                break
+            number = number if kind else line + number & _MODULO
+            line = number + _count(data)
+            found.append((position + index, at, number, data))
+            index += _RECORD.size + length
+        return found
+
+    def _header(self) -> tuple[int, ...]:
+        """Zeros where a power cut came before it was on the disk."""
+        return _HEADER.unpack(os.pread(self.fd, _HEADER.size, 0).ljust(_HEADER.size, b"\0"))
 
 
-def start_of(fd: int, offset: int) -> int:
-    """Where to read from to get the whole record that `offset` lies in; the offset itself between two records."""
-    position = 0
-    while records := [*read(fd, position)]:
-        for position, _, _, data in records:
-            if position >= offset:
-                start = position - len(data) - _RECORD.size
-                return start if start < offset < position else offset
-    return offset
+def everything(fd: int) -> bytes:
+    """All data that is still there."""
+    reader, found = Reader(fd), bytearray()
+    while records := reader.read():
+        found += b"".join(data for *_, data in records)
+    return bytes(found)
 
 
 class Lines:

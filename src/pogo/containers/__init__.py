@@ -10,7 +10,7 @@ start and never reused, so a start that is repeated after a crash finds the cont
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -112,7 +112,8 @@ class Frame:
 
     offset: byte position just after this frame, from which `logs` continues.
     at: unix time when it was read from the process.
-    lost: lines dropped just before this frame because nobody collected them in time.
+    lost: lines dropped just before this frame because nobody collected them in time. See `collected` for when
+    that is exact.
     """
 
     offset: int
@@ -164,7 +165,7 @@ class Containers(Protocol):
         """Forget an ended container and everything it left. Running: killed first. Unknown: nothing."""
         ...
 
-    def logs(self, id: str, offset: int = 0) -> AsyncIterator[Frame]:
+    def logs(self, id: str, offset: int = 0) -> AsyncGenerator[Frame, None]:
         """Output from `offset` on, live, until the container has ended and all was read.
 
         An offset inside a frame gives that whole frame again.
@@ -175,7 +176,12 @@ class Containers(Protocol):
         ...
 
     async def collected(self, id: str, offset: int) -> None:
-        """Output before `offset` is safe elsewhere; its space may be freed."""
+        """Output before `offset` is safe elsewhere; its space may be freed.
+
+        Nothing that was read is counted as lost, also when its reader is killed and goes on at the last offset that
+        is safe, if that calls this after each 64 KB, and with all that it has before it takes a frame that has lost
+        lines: then it reads that frame again, since more may have been lost meanwhile. For a spool of 2 MB or more.
+        """
         ...
 
     async def attach(self, id: str) -> Attachment:

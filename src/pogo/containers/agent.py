@@ -13,7 +13,7 @@ import os
 import shutil
 import socket
 import struct
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ class AgentContainers:
     async def remove(self, id: str) -> None:
         await self._call({"op": "remove", "id": id})
 
-    async def logs(self, id: str, offset: int = 0) -> AsyncIterator[Frame]:
+    async def logs(self, id: str, offset: int = 0) -> AsyncGenerator[Frame, None]:
         stream = await self._connect(id, {"op": "follow"})
         try:
             fd = self._open_spool(id)
@@ -85,11 +85,10 @@ class AgentContainers:
                 return  # its monitor was killed before there was any output
             raise
         try:
-            offset = spool.start_of(fd, offset) if offset else 0
+            reader = spool.Reader(fd, offset)
             while True:
-                records = [*spool.read(fd, offset)]
+                records = reader.read()
                 for after, at, lost, data in records:
-                    offset = after
                     yield Frame(after, at, data, lost)
                 if records:
                     continue
@@ -112,7 +111,7 @@ class AgentContainers:
             return _Live(*stream)
         fd = self._open_spool(id)
         try:
-            return _Ended(b"".join(data for *_, data in spool.read(fd, 0, os.fstat(fd).st_size)))
+            return _Ended(spool.everything(fd))
         finally:
             os.close(fd)
 

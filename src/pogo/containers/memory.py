@@ -9,8 +9,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from operator import attrgetter
 from pathlib import Path
 
 from pogo.containers import Attachment, ContainerSpec, Execution, Exit, Frame, Observed
@@ -33,7 +36,8 @@ class Process:
     _frames: list[Frame] = field(default_factory=list)
     _partial: bytes = b""
     _end: int = 0
-    _lost: int = 0
+    _size: int = 0
+    _spared: int | None = None
     executions: list[Process] = field(default_factory=list)
     _attachment: _Attachment | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -52,15 +56,28 @@ class Process:
             self._keep(whole + newline)
 
     def _keep(self, data: bytes) -> None:
+        """What is too much goes from the middle, and is counted at the frame behind it."""
         if data:
-            self._end += len(data)
+            self._end += 1 + len(data)
+            self._size += len(data)
             self._frames.append(Frame(self._end, time.time(), data))
-            while (
-                len(self._frames) > 1
-                and self._end - self._frames[0].offset + len(self._frames[0].data) > self.spec.spool
-            ):
-                self._lost += self._frames.pop(0).data.count(b"\n")
+            while self._size > self.spec.spool and (spared := self._spare()) < len(self._frames) - 1:
+                gone, after = self._frames[spared : spared + 2]
+                lost = gone.lost + gone.data.count(b"\n") + after.lost
+                self._frames[spared : spared + 2] = [replace(after, lost=lost)]
+                self._size -= len(gone.data)
             self._wake()
+
+    def _spare(self) -> int:
+        """How many frames may have been read by one who was killed then."""
+        if self._spared is None:
+            sizes = accumulate(len(frame.data) for frame in self._frames)
+            self._spared = sum(size <= min(512 << 10, self.spec.spool // 4) for size in sizes)
+        return self._spared
+
+    def _free(self, offset: int) -> None:
+        self._frames = [frame for frame in self._frames if frame.offset > offset]
+        self._size, self._spared = sum(len(frame.data) for frame in self._frames), None
 
     def _wake(self) -> None:
         self._changed.set()
@@ -178,14 +195,15 @@ class MemoryContainers:
             self.end(id, 128 + signal.SIGKILL)
             self.processes.pop(id)
 
-    async def logs(self, id: str, offset: int = 0) -> AsyncIterator[Frame]:
+    async def logs(self, id: str, offset: int = 0) -> AsyncGenerator[Frame, None]:
         process = self._find(id)
         while True:
             changed = process._changed
-            for frame in [frame for frame in process._frames if frame.offset > offset]:
-                first = frame is process._frames[0] and offset < frame.offset - len(frame.data)
+            while (index := bisect_right(process._frames, offset, key=attrgetter("offset"))) < len(process._frames):
+                frame = process._frames[index]
+                inside = frame.offset - len(frame.data) <= offset
                 offset = frame.offset
-                yield Frame(frame.offset, frame.at, frame.data, process._lost if first else 0)
+                yield replace(frame, lost=0) if inside else frame
             if changed is process._changed:
                 if process.exit is not None:
                     return
@@ -194,8 +212,7 @@ class MemoryContainers:
     async def collected(self, id: str, offset: int) -> None:
         process = self.processes.get(id)
         if process and any(frame.offset <= offset for frame in process._frames):
-            process._frames = [frame for frame in process._frames if frame.offset > offset]
-            process._lost = 0
+            process._free(offset)
 
     async def attach(self, id: str) -> Attachment:
         process = self._find(id)
@@ -204,7 +221,7 @@ class MemoryContainers:
         process._attachment = _Attachment(self, process)
         for frame in process._frames:
             process._attachment.output.put_nowait(frame.data)
-        process._frames = []
+        process._free(process._end)
         if process.exit:
             process._attachment.output.put_nowait(b"")
         return process._attachment

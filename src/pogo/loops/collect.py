@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing
 
 import structlog
 
@@ -23,6 +24,7 @@ class Collector:
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
         self.finished: set[str] = set()
+        self._safe: dict[str, int] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     def attend(self, containers: dict[str, Observed]) -> None:
@@ -34,13 +36,14 @@ class Collector:
                 self._tasks[id] = asyncio.create_task(self._collect(container))
         for id in [id for id in self._tasks if id not in containers]:
             self._tasks.pop(id).cancel()
+            self._safe.pop(id, None)
         self.finished &= containers.keys()
 
     async def _collect(self, container: Observed) -> None:
         while container.id not in self.finished:
             try:
-                await self._read(container)
-                self.finished.add(container.id)
+                if await self._read(container):
+                    self.finished.add(container.id)
             except PogoError as error:  # agent restarted, disk full: the spool keeps it for us
                 log.warning("cannot collect output", container=container.id, error=str(error))
                 await asyncio.sleep(RETRY)
@@ -49,26 +52,35 @@ class Collector:
                 await asyncio.sleep(RETRY)
         self.platform.hints.wake("dynos", "releases")
 
-    async def _read(self, container: Observed) -> None:
+    async def _read(self, container: Observed) -> bool:
+        """Whether all of it was read; else it is to be called again."""
         platform, labels = self.platform, container.labels
         app, dyno, release = labels["app"], labels["dyno"], labels.get("release", "")
-        offset = await asyncio.to_thread(platform.logs.cursor, app, container.id)
-        known = safe = offset
-        async for frame in platform.containers.logs(container.id, offset):
-            if release:
-                platform.transcripts.append(release, frame.data)
-            # A daemon that was killed as it wrote may have left the first lines of a frame.
-            pieces = [piece for piece in split_output(frame.data, frame.offset) if piece.end > known]
-            lines = [Line(frame.at, "app", dyno, piece.text, (container.id, piece.end)) for piece in pieces]
-            if frame.lost:
-                lines.insert(0, _lost(frame.lost, dyno))
-            platform.logs.append(app, lines)
-            if frame.offset - safe >= 65_536:
-                safe = frame.offset
-                await platform.containers.collected(container.id, safe)
+        taken = known = await asyncio.to_thread(platform.logs.cursor, app, container.id)
+        async with aclosing(platform.containers.logs(container.id, taken)) as frames:
+            async for frame in frames:
+                if frame.lost and self._safe.get(container.id, 0) < taken:
+                    await self._collected(container.id, taken)
+                    return False  # only now no more is lost here: see the port
+                if release:
+                    platform.transcripts.append(release, frame.data)
+                # A daemon that was killed as it wrote may have left the first lines of a frame.
+                pieces = [piece for piece in split_output(frame.data, frame.offset) if piece.end > known]
+                lines = [Line(frame.at, "app", dyno, piece.text, (container.id, piece.end)) for piece in pieces]
+                if frame.lost:
+                    lines.insert(0, _lost(frame.lost, dyno, (container.id, frame.offset - len(frame.data))))
+                platform.logs.append(app, lines)
+                taken = frame.offset
+                if taken - self._safe.get(container.id, 0) >= 65_536:
+                    await self._collected(container.id, taken)
+        return True
+
+    async def _collected(self, id: str, offset: int) -> None:
+        await self.platform.containers.collected(id, offset)
+        self._safe[id] = offset
 
 
-def _lost(count: int, dyno: str) -> Line:
+def _lost(count: int, dyno: str, origin: tuple[str, int]) -> Line:
     # Heroku's code for output that came faster than it could be taken.
     text = f"Error L10 (output buffer overflow): {count} messages dropped."
-    return Line(time.time(), "heroku", dyno, text)
+    return Line(time.time(), "heroku", dyno, text, origin)

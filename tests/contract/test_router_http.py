@@ -56,14 +56,22 @@ def test_pages(edge: Edge) -> None:
         assert not re.search(rb"H[0-9]{2}", answer.body), "the code is for the log alone"
 
 
-def test_a_wildcard_host_is_for_names_that_no_other_host_has(edge: Edge) -> None:
-    wild, exact = edge.web().server, edge.web().server
-    hosts = {"*.example.com": 1, "shop.example.com": 2}
-    edge.run(edge.router.apply(Routes(hosts, {1: Backend(1, (wild,)), 2: Backend(2, (exact,), refusal="H80")})))
-    assert edge.get("any.example.com").status == 200
-    assert edge.get("shop.example.com").status == 503
+def test_the_longest_wildcard_that_covers_a_host_has_it_and_an_exact_name_comes_first(edge: Edge) -> None:
+    wild, longer, exact = edge.web().server, edge.web().server, edge.web().server
+    hosts = {"*.example.com": 1, "*.b.example.com": 2, "shop.example.com": 3, "xn--bcher-kva.example": 3}
+    backends = {1: Backend(1, (wild,)), 2: Backend(2, (longer,)), 3: Backend(3, (exact,))}
+    edge.run(edge.router.apply(Routes(hosts, backends)))
+    for host, server in (
+        ("any.example.com", wild),
+        ("b.example.com", wild),
+        ("a.b.example.com", longer),
+        ("5.4.3.2.1.example.com", wild),
+        ("Shop.Example.COM.:8080", exact),
+        ("xn--bcher-kva.example", exact),
+    ):
+        assert edge.get(host).body == server.name.encode(), host
     assert edge.get("example.com").status == 404
-    assert edge.get("a.b.example.com").status == 404
+    assert edge.get("com").status == 404
     assert edge.get("localhost").status == 503  # the platform's own
 
 

@@ -23,6 +23,39 @@ class Server:
 
 
 @dataclass(frozen=True)
+class Options:
+    """How the requests of one app are treated.
+
+    first_byte, idle, websocket: seconds until a dyno has to begin its answer, of silence in an event stream, of
+    silence on a WebSocket. in_flight: requests at a dyno at a time, WebSockets not counted; queue: requests that wait
+    for a dyno then, the next one is H11. retry_idempotent: a request that HTTP calls idempotent goes to another dyno
+    when the first one hung up without an answer. hsts: max-age in seconds, 0 for none.
+    allow, deny: IP ranges in CIDR; the narrowest one that holds the client decides; with any in `allow`, no other
+    client gets in. rate: requests a second of one client, 0 for no bound. password: `router.options.digest`, "" for
+    none. error_page, maintenance_page: URLs shown in place of our own pages, "" for those.
+    """
+
+    first_byte: int = 30
+    idle: int = 55
+    websocket: int = 3600
+    in_flight: int = 50
+    queue: int = 200
+    retry_idempotent: bool = False
+    affinity: bool = False
+    https_only: bool = False
+    hsts: int = 0
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    rate: int = 0
+    password: str = ""
+    error_page: str = ""
+    maintenance_page: str = ""
+
+
+PLAIN = Options()
+
+
+@dataclass(frozen=True)
 class Backend:
     """One app. slot: its small number, names the spare backend. refusal: Heroku's code when it serves nothing.
 
@@ -33,6 +66,7 @@ class Backend:
     servers: tuple[Server, ...] = ()
     draining: tuple[Server, ...] = ()
     refusal: Refusal = ""
+    options: Options = PLAIN
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
+from pogo.router import PLAIN
 from pogo.settings import SSH_PORT, Settings
 
 # The fields of one record of the request log, in order, tab-separated; `rules/router_log.py` reads them.
@@ -44,6 +45,12 @@ LOG_FIELDS = (
 )
 
 MAX_LOG_LINE = 8192
+# Seconds of silence from a client that has more to send or to take (H28); in the queue for a dyno (H11).
+# HAProxy 2.6 takes neither from a map.
+CLIENT_IDLE = 55
+QUEUE_TIME = 10
+# Labels that a request's host can have below a wildcard.
+WILDCARD_DEPTH = 6
 # How long a request waits for a starting dyno (Heroku's H20), and how often it looks, in ms.
 BOOT_WAIT = 75
 BOOT_LOOK = 25
@@ -80,6 +87,25 @@ class Files:
         return self.directory / "answers.map"
 
     @property
+    def options(self) -> Path:
+        """Map: backend name → how its requests are treated, where that is not as usual (`options.line`)."""
+        return self.directory / "options.map"
+
+    @property
+    def addresses(self) -> Path:
+        """Map: range of an app's clients → `allow` or `deny` (`options.address_key`)."""
+        return self.directory / "addresses.map"
+
+    @property
+    def sticky(self) -> Path:
+        """Map: value of an affinity cookie → server's name, for dynos that take new requests."""
+        return self.directory / "sticky.map"
+
+    @property
+    def hop_by_hop(self) -> Path:
+        return self.directory / "hop_by_hop.lua"
+
+    @property
     def wait(self) -> Path:
         return self.directory / "wait.lua"
 
@@ -99,6 +125,11 @@ class Files:
 
 def backend_name(slot: int) -> str:
     return f"app{slot:04d}"
+
+
+def websockets_name(slot: int) -> str:
+    """The backend beside it: open WebSockets do not count as requests in flight."""
+    return f"app{slot:04d}-ws"
 
 
 def render(settings: Settings, *, as_root: bool = True) -> str:
@@ -125,6 +156,16 @@ def render(settings: Settings, *, as_root: bool = True) -> str:
         hosts=paths.hosts,
         refusals=paths.refusals,
         answers=paths.answers,
+        options=paths.options,
+        addresses=paths.addresses,
+        sticky=paths.sticky,
+        client_idle=CLIENT_IDLE,
+        queue_time=QUEUE_TIME,
+        queue=PLAIN.queue,
+        idle=PLAIN.idle,
+        wildcards=_wildcards(paths),
+        https_port="" if settings.https_port == 443 else f":{settings.https_port}",
+        hop_by_hop=paths.hop_by_hop,
         pages=paths.pages,
         wait=paths.wait,
         own_hosts=" ".join(own_hosts),
@@ -168,8 +209,19 @@ def one_at_a_time(settings: Settings) -> list[str]:
     return sorted({settings.api_host, settings.git_host})
 
 
+def _wildcards(paths: Files) -> str:
+    """Rules that try `*.b.example.com`, `*.example.com`, … for the host a.b.example.com."""
+    one = (
+        "    http-request set-var(txn.wildcard) var(txn.wildcard),regsub(^[*]?[.]?[^.]*,*) unless known\n"
+        f"    http-request set-var(txn.backend) var(txn.wildcard),map_str({paths.hosts}) unless known\n"
+    )
+    return one * WILDCARD_DEPTH
+
+
 def _spare_backends(slots: Sequence[int]) -> str:
-    return "\n".join(f"backend {backend_name(slot)} from app" for slot in slots)
+    names = (name for slot in slots for name in (backend_name(slot), websockets_name(slot)))
+    sticky = "use-server %[var(txn.sticky)] if { var(txn.sticky) -m found }"
+    return "\n".join(f"backend {name} from app\n    {sticky}" for name in names)
 
 
 def write(settings: Settings, *, as_root: bool = True) -> bool:
@@ -187,12 +239,15 @@ def write(settings: Settings, *, as_root: bool = True) -> bool:
         paths.hosts: "",
         paths.refusals: "",
         paths.answers: "",
+        paths.options: "",
+        paths.addresses: "",
+        paths.sticky: "",
         paths.wait: _waiting(paths),
+        paths.hop_by_hop: (files("pogo.router") / "hop_by_hop.lua").read_text(),
         paths.certificates: _certificate_list(settings),
     }
     for name in ("application-error", "maintenance", "unknown-host"):
         wanted[paths.pages / f"{name}.html"] = _page(name)
-    wanted[paths.pages / "application-error.http"] = _response(_page("application-error"))
     changed = [path for path, text in wanted.items() if _replace(path, text)]
     return bool(changed)
 
@@ -207,17 +262,6 @@ def _waiting(paths: Files) -> str:
 
 def _page(name: str) -> str:
     return (files("pogo.router") / "pages" / f"{name}.html").read_text()
-
-
-def _response(page: str) -> str:
-    """A raw response for `errorfile`, the only way to answer 503 where HAProxy itself would say 502 or 504."""
-    lines = (
-        "HTTP/1.1 503 Service Unavailable",
-        "Content-Type: text/html; charset=utf-8",
-        "Cache-Control: no-cache, no-store",
-        f"Content-Length: {len(page.encode())}",
-    )
-    return "\r\n".join(lines) + "\r\n\r\n" + page
 
 
 def _replace(path: Path, text: str) -> bool:

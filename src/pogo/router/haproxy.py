@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import csv
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from pogo.errors import Unavailable
 from pogo.router import Applied, Routes, Server
-from pogo.router.config import Files, backend_name
-from pogo.router.plan import Mode, Real, RealServer, plan
+from pogo.router.config import Files, backend_name, websockets_name
+from pogo.router.plan import Mode, Real, RealServer, limits, plan
 
 # A full rebuild of 1,000 apps takes about a second; more means that HAProxy hangs.
 ANSWER_TIMEOUT = 30.0
@@ -33,6 +33,9 @@ class HaproxyRouter:
         self._socket = socket
         self._paths = paths
         self._one_at_a_time = asyncio.Lock()
+        # HAProxy tells the bound of a server's requests in flight only in its statistics, all of them: what was said
+        # last is remembered, and said again where that is not known.
+        self._limits: dict[tuple[str, str], int] = {}
 
     async def apply(self, routes: Routes) -> Applied:
         """See `Router.apply`. A server that HAProxy does not let go yet is tried again by the next apply.
@@ -40,9 +43,10 @@ class HaproxyRouter:
         Raises Unavailable if HAProxy does not answer or refuses a command; the other commands are done then.
         """
         draining = {
-            (backend_name(slot), server.name)
+            (name, server.name)
             for slot, backend in routes.backends.items()
             for server in backend.draining
+            for name in (backend_name(slot), websockets_name(slot))
         }
         async with self._one_at_a_time:
             try:
@@ -77,8 +81,10 @@ class HaproxyRouter:
             await reader.readuntil(_PROMPT)
             real = await self._read(reader, writer)
             commands = plan(real, routes, self._paths)
+            self._limits = {}
             answers = await _ask(reader, writer, commands)
             changes = _done(commands, answers)
+            self._limits = limits(routes)
             busy = frozenset[str]()
             if draining:
                 (stat,) = await _ask(reader, writer, ["show stat -1 4 -1"])
@@ -88,9 +94,10 @@ class HaproxyRouter:
             writer.close()
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Real:
-        queries = ["show servers state", f"show map {self._paths.hosts}", f"show map {self._paths.refusals}"]
-        servers, hosts, refusals = await _ask(reader, writer, queries)
-        return Real(parse_servers(servers), parse_map(hosts), parse_map(refusals))
+        paths = self._paths
+        maps = (paths.hosts, paths.refusals, paths.options, paths.addresses, paths.sticky)
+        servers, *texts = await _ask(reader, writer, ["show servers state", *(f"show map {path}" for path in maps)])
+        return Real(parse_servers(servers, self._limits), *map(parse_map, texts))
 
 
 async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, commands: Sequence[str]) -> list[str]:
@@ -120,8 +127,11 @@ def _success(command: str, answer: str) -> bool:
     return answer == _SUCCESS.get(" ".join(command.split()[:2]), "")
 
 
-def parse_servers(text: str) -> dict[str, dict[str, RealServer]]:
-    """The answer to `show servers state` (format 1) → backend → name → server, of the apps' backends only."""
+def parse_servers(text: str, limits: Mapping[tuple[str, str], int] | None = None) -> dict[str, dict[str, RealServer]]:
+    """The answer to `show servers state` (format 1) → backend → name → server, of the apps' backends only.
+
+    limits: by backend and server name; HAProxy does not tell them here.
+    """
     servers: dict[str, dict[str, RealServer]] = {}
     for line in text.splitlines():
         fields = line.split(" ")
@@ -129,7 +139,9 @@ def parse_servers(text: str) -> dict[str, dict[str, RealServer]]:
             continue
         backend, name, address, admin, port = fields[1], fields[3], fields[4], int(fields[6]), int(fields[18])
         mode: Mode = "maint" if admin & _MAINTENANCE else "drain" if admin & _DRAIN else "ready"
-        servers.setdefault(backend, {})[name] = RealServer(Server(name, address, port), mode)
+        servers.setdefault(backend, {})[name] = RealServer(
+            Server(name, address, port), mode, (limits or {}).get((backend, name))
+        )
     return servers
 
 
@@ -146,4 +158,4 @@ def _with_sessions(text: str) -> Iterable[tuple[str, str]]:
 
 
 def is_app_backend(name: str) -> bool:
-    return name.startswith("app") and name[3:].isdigit()
+    return name.startswith("app") and name[3:].removesuffix("-ws").isdigit()

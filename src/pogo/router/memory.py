@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 
 from pogo.errors import Unavailable
-from pogo.router import Applied, Backend, Routes, Server
+from pogo.router import PLAIN, Applied, Backend, Routes, Server
 
 
 class MemoryRouter:
@@ -29,6 +29,7 @@ class MemoryRouter:
                 backend.servers,
                 tuple(server for server in backend.draining if server.name in known),
                 backend.refusal,
+                backend.options,
             )
             for slot, backend in routes.backends.items()
         }
@@ -79,6 +80,7 @@ def _facts(routes: Routes) -> set[tuple[object, ...]]:
     facts: set[tuple[object, ...]] = {("host", host, slot) for host, slot in routes.hosts.items()}
     for slot, backend in routes.backends.items():
         facts |= {("refusal", slot, backend.refusal)} if backend.refusal else set()
+        facts |= {("options", slot, backend.options)} if backend.options != PLAIN else set()
         facts |= {("serves", slot, server) for server in backend.servers}
         facts |= {("drains", slot, server) for server in backend.draining}
     return facts

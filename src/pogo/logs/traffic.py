@@ -85,20 +85,25 @@ class Traffic:
         oldest = _day(int(now // 60) - traffic.KEPT)
         with self._files:
             for directory in self.root.iterdir() if self.root.exists() else ():
-                for file in directory.iterdir():
-                    if file.name < oldest:
-                        file.unlink()
+                old = [file for file in directory.iterdir() if file.name < oldest]
+                for file in old:
+                    file.unlink()
+                if old and not any(directory.iterdir()):
+                    directory.rmdir()
 
     def destroy(self, app: str) -> None:
         """Forget an app."""
         self._since_start.pop(app, None)
         with self._files:
-            shutil.rmtree(self._file(app, "").parent, ignore_errors=True)
+            shutil.rmtree(self._directory(app), ignore_errors=True)
 
     def _file(self, app: str, day: str) -> Path:
+        return self._directory(app) / day
+
+    def _directory(self, app: str) -> Path:
         if not _APP.fullmatch(app):
             raise ValueError(f"{app!r} is not the id of an app")
-        return self.root / app / day
+        return self.root / app
 
 
 def _day(minute: int) -> str:

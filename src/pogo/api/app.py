@@ -33,11 +33,15 @@ from pogo.api.resources import (
     logs,
     metrics,
     output,
+    pipelines,
+    promotions,
     registry,
     releases,
     router_metrics,
     slugs,
     sources,
+    team_apps,
+    teams,
 )
 from pogo.errors import BadRequest, InvalidParams, NotFound, PogoError, RateLimited, Unauthorized
 from pogo.services.platform import Platform
@@ -48,6 +52,10 @@ RESOURCES = (
     apps,
     app_setups,
     absent,
+    team_apps,
+    teams,
+    pipelines,
+    promotions,
     collaborators,
     config_vars,
     releases,

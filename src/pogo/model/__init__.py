@@ -15,6 +15,7 @@ from pogo.model.people import (
     Key,
     User,
 )
+from pogo.model.pipelines import Pipeline, PipelineCoupling, Promotion, PromotionTarget, ReviewApp
 from pogo.model.setups import AppSetup, BuildpackName, Mirror
 from pogo.model.teams import Team, TeamInvitation, TeamMember
 from pogo.model.transfers import AppTransfer
@@ -44,7 +45,12 @@ __all__ = [
     "LogDrain",
     "LogSession",
     "Mirror",
+    "Pipeline",
+    "PipelineCoupling",
+    "Promotion",
+    "PromotionTarget",
     "Release",
+    "ReviewApp",
     "Slug",
     "SniEndpoint",
     "Team",

@@ -9,13 +9,26 @@ from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
 from pogo.errors import InvalidParams, Unavailable
-from pogo.model import App, Build, Collaborator, Domain, Dyno, Release, User, utcnow
-from pogo.rules import names, sizes
+from pogo.model import App, Build, Collaborator, Domain, Dyno, Release, Slug, Team, User, utcnow
+from pogo.rules import names, permissions, sizes
 from pogo.services.database import Database
+from pogo.services.membership import apps_of
 
 
-def create_app(db: Database, user: User, name: str | None, stack: str, max_apps: int) -> App:
-    """A new app with its first release. InvalidParams: bad or taken name. Unavailable: no slot left."""
+def create_app(
+    db: Database,
+    user: User,
+    name: str | None,
+    stack: str,
+    max_apps: int,
+    *,
+    team: Team | None = None,
+    locked: bool = False,
+) -> App:
+    """A new app with its first release. InvalidParams: bad or taken name. Unavailable: no slot left.
+
+    team: owns it in the user's place; what a member makes, he has all permissions on (Heroku).
+    """
     stack = sizes.find_stack(stack).name
     if name is not None:
         names.check_app_name(name)
@@ -24,8 +37,12 @@ def create_app(db: Database, user: User, name: str | None, stack: str, max_apps:
         _check_free(session, name)
         slot = _free_slot(session, max_apps)
         app = App(name=name, slot=slot, owner=session.get_one(User, user.id), stack=stack, build_stack=stack)
+        if team:
+            app.team, app.locked = session.get_one(Team, team.id), locked
         session.add(app)
         session.flush()
+        if team:
+            session.add(Collaborator(app_id=app.id, user=app.owner, permissions=sorted(permissions.EVERYTHING)))
         session.add(
             Release(app_id=app.id, version=1, status="succeeded", description="Initial release", user_id=user.id)
         )
@@ -54,13 +71,17 @@ def _free_slot(session: Session, max_apps: int) -> int:
     raise Unavailable(f"This platform is full: it is set up for {max_apps} apps (POGO_MAX_APPS).")
 
 
-def list_apps(db: Database, user: User, *, everyone: bool = False) -> list[App]:
-    """Apps the user owns or collaborates on, by name; with `everyone`, all (for the operator)."""
+def list_apps(db: Database, user: User, *, everyone: bool = False, teams: bool = False) -> list[App]:
+    """Apps the user owns or collaborates on, by name.
+
+    everyone: all (for the operator). teams: those of his teams, too.
+    """
     with db.read() as session:
         query = select(App).where(App.destroyed_at.is_(None)).order_by(App.name)
         if not everyone:
             shared = select(Collaborator.app_id).where(Collaborator.user_id == user.id)
-            query = query.where(or_(App.owner_id == user.id, App.id.in_(shared)))
+            own = (App.owner_id == user.id) & App.team_id.is_(None)
+            query = query.where(App.id.in_(apps_of(user)) if teams else or_(own, App.id.in_(shared)))
         return list(session.scalars(query))
 
 
@@ -126,7 +147,15 @@ def destroyed_apps(db: Database) -> list[App]:
 
 
 def forget_app(db: Database, app_id: str) -> None:
-    """Drop the row of a destroyed app and all rows that hang on it; frees its slot."""
+    """Drop the row of a destroyed app and all rows that hang on it; frees its slot.
+
+    A slug that was promoted to other apps stays, as one of theirs.
+    """
     with db.write() as session:
+        promoted = select(Release.app_id).where(Release.slug_id == Slug.id, Release.app_id != app_id).limit(1)
+        others = update(Slug).where(Slug.app_id == app_id, promoted.exists())
+        session.execute(
+            others.values(app_id=promoted.scalar_subquery()), execution_options={"synchronize_session": False}
+        )
         session.execute(delete(Release).where(Release.app_id == app_id))
         session.execute(delete(App).where(App.id == app_id, App.destroyed_at.is_not(None)))

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from pogo.model import App, Build, Dyno, Release, Slug, utcnow
@@ -31,8 +31,11 @@ class Leftovers:
 def blobs_of(db: Database, app_id: str) -> Leftovers:
     """What an app has in the store. Two apps with the same slug share its object."""
     with db.read() as session:
-        slugs = set(session.scalars(select(Slug.blob).where(Slug.app_id == app_id, Slug.blob != "")))
-        shared = set(session.scalars(select(Slug.blob).where(Slug.app_id != app_id, Slug.blob.in_(slugs))))
+        promoted = select(Release.slug_id).where(Release.app_id != app_id, Release.slug_id.is_not(None))
+        own = (Slug.app_id == app_id, Slug.id.not_in(promoted))
+        slugs = set(session.scalars(select(Slug.blob).where(*own, Slug.blob != "")))
+        others = or_(Slug.app_id != app_id, Slug.id.in_(promoted))
+        shared = set(session.scalars(select(Slug.blob).where(others, Slug.blob.in_(slugs))))
         sources = session.scalars(select(Build.source).where(Build.app_id == app_id))
         builds = session.scalars(select(Build.id).where(Build.app_id == app_id))
         releases = session.scalars(select(Release.id).where(Release.app_id == app_id))
@@ -46,18 +49,27 @@ def slug_key(checksum: str, build: Build) -> str:
 
 
 def prune_slugs(db: Database, keep: int) -> None:
-    """Let go of slugs beyond the `keep` of each app (rules.retention): from now on no release can name them."""
+    """Let go of slugs beyond the `keep` of each app (rules.retention): from now on no release can name them.
+
+    A slug that was promoted is kept as long as one of the apps keeps it.
+    """
     now = utcnow()
     with db.write() as session:
-        for slugs in _kept_slugs(session).values():
-            ids = retention.superfluous(slugs, keep, now)
-            if ids:
-                session.execute(update(Slug).where(Slug.id.in_(ids)).values(pruned_at=now))
+        found = _kept_slugs(session)
+        superfluous = {app_id: retention.superfluous(slugs, keep, now) for app_id, slugs in found.items()}
+        kept = {slug.id for app_id, slugs in found.items() for slug in slugs if slug.id not in superfluous[app_id]}
+        if ids := set().union(*superfluous.values()) - kept:
+            session.execute(update(Slug).where(Slug.id.in_(ids)).values(pruned_at=now))
 
 
 def _kept_slugs(session: Session) -> dict[str, list[retention.Kept]]:
-    last = session.execute(select(Release.slug_id, func.max(Release.version)).group_by(Release.slug_id))
-    versions = {row[0]: row[1] for row in last}
+    """By app, those that it made and those that were promoted to it."""
+    versions = {
+        (app_id, slug_id): version
+        for app_id, slug_id, version in session.execute(
+            select(Release.app_id, Release.slug_id, func.max(Release.version)).group_by(Release.app_id, Release.slug_id)
+        )
+    }
     live = (
         select(func.max(Release.version), Release.app_id).where(Release.status == "succeeded").group_by(Release.app_id)
     )
@@ -70,8 +82,10 @@ def _kept_slugs(session: Session) -> dict[str, list[retention.Kept]]:
             in_use.add(slug_id)
     found = defaultdict(list)
     query = select(Slug.id, Slug.app_id, Slug.created_at).where(Slug.pruned_at.is_(None), Slug.status == "ready")
-    for id, app_id, created_at in session.execute(query):
-        found[app_id].append(retention.Kept(id, created_at, versions.get(id), id in in_use))
+    slugs = {row.id: row for row in session.execute(query)}
+    pairs = {(row.app_id, row.id) for row in slugs.values()} | {pair for pair in versions if pair[1] in slugs}
+    for app_id, id in sorted(pairs):
+        found[app_id].append(retention.Kept(id, slugs[id].created_at, versions.get((app_id, id)), id in in_use))
     return found
 
 

@@ -111,11 +111,13 @@ def get_release(db: Database, release_id: str) -> Release | None:
 
 
 def find_slug(db: Database, app: App, slug_id: str) -> Slug:
+    """A slug that was made of the app, or promoted to it."""
     with db.read() as session:
         found = session.get(Slug, slug_id)
-    if not found or found.app_id != app.id:
-        raise NotFound("slug")
-    return found
+        released = select(Release.id).where(Release.slug_id == slug_id, Release.app_id == app.id).limit(1)
+        if not found or (found.app_id != app.id and not session.scalar(released)):
+            raise NotFound("slug")
+        return found
 
 
 def get_slug(db: Database, slug_id: str) -> Slug | None:
@@ -147,7 +149,7 @@ def rollback(db: Database, app: App, user: User, release: Release) -> Release:
         raise InvalidParams(f"Cannot roll back to v{release.version}: that release cannot run (no slug, or it failed).")
     with db.write() as session:
         row = session.get_one(App, app.id)
-        slug = _kept(session, release.slug.id)
+        slug = kept(session, release.slug.id)
         row.config = dict(release.config)
         return add_release(session, row, user.id, f"Rollback to v{release.version}", slug, release.config)
 
@@ -156,10 +158,11 @@ def release_slug(db: Database, app: App, user: User, slug: Slug, description: st
     """A new release of an existing slug with the present config vars (`releases:retry`)."""
     with db.write() as session:
         row = session.get_one(App, app.id)
-        return add_release(session, row, user.id, description, _kept(session, slug.id), row.config)
+        return add_release(session, row, user.id, description, kept(session, slug.id), row.config)
 
 
-def _kept(session: Session, slug_id: str) -> Slug:
+def kept(session: Session, slug_id: str) -> Slug:
+    """A slug that may be released (again). Raises InvalidParams for one that was let go."""
     slug = session.get_one(Slug, slug_id)
     if slug.pruned_at:
         raise InvalidParams(

@@ -7,16 +7,11 @@ from fastapi import Response
 from pogo.api.answers import answer
 from pogo.api.bodies import resource_router
 from pogo.api.caller import Me, TheApp
-from pogo.errors import NotFound
 
 router = resource_router()
 
 
-@router.get("/teams")
 @router.get("/spaces")
-@router.get("/pipelines")
-@router.get("/pipeline-couplings")
-@router.get("/users/~/pipeline-couplings")
 @router.get("/addons")
 @router.get("/addon-attachments")
 def none(me: Me) -> Response:
@@ -28,9 +23,3 @@ def none(me: Me) -> Response:
 @router.get("/apps/{app}/sni-endpoints")
 def none_of_app(app: TheApp) -> Response:
     return answer([])
-
-
-@router.get("/apps/{app}/pipeline-couplings")
-def coupling(app: TheApp) -> Response:
-    """One object, where an app is in a pipeline."""
-    raise NotFound("pipeline_coupling", f"App {app.name} is not in a pipeline.")

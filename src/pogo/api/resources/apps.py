@@ -45,7 +45,7 @@ def create(me: Me, body: NewApp = NewApp()) -> Response:
 @router.get("/apps")
 def index(me: Me, extended: bool = False) -> Response:
     """The operator sees everybody's."""
-    return _listing(me, apps.list_apps(me.platform.db, me.user, everyone=me.user.admin), extended)
+    return _listing(me, apps.list_apps(me.platform.db, me.user, everyone=me.user.admin, teams=True), extended)
 
 
 @router.get("/users/{user}/apps")

@@ -21,6 +21,7 @@ _PERMISSIONS = {
 
 def app(settings: Settings, row: App, slug_size: int | None, *, extended: bool = False) -> dict[str, Any]:
     """slug_size: bytes of the slug that runs."""
+    team = {"id": row.team.id, "name": row.team.name} if row.team else None
     shown = {
         "acm": False,
         "archived_at": None,
@@ -32,11 +33,11 @@ def app(settings: Settings, row: App, slug_size: int | None, *, extended: bool =
         "git_url": f"{settings.https_url(settings.git_host)}/{row.name}.git",
         "id": row.id,
         "internal_routing": None,
-        "locked": False,
+        "locked": row.locked,
         "maintenance": row.maintenance,
         "name": row.name,
-        "organization": None,
-        "owner": user_ref(row.owner),
+        "organization": team,
+        "owner": owner_ref(row),
         "process_tier": "basic",
         "region": catalog.REGION,
         "released_at": time(row.released_at),
@@ -44,11 +45,18 @@ def app(settings: Settings, row: App, slug_size: int | None, *, extended: bool =
         "slug_size": slug_size,
         "space": None,
         "stack": catalog.stack_ref(row.stack),
-        "team": None,
+        "team": team,
         "updated_at": time(row.updated_at),
         "web_url": settings.app_url(row.name),
     }
     return {**shown, "extended": {"slot": row.slot}} if extended else shown
+
+
+def owner_ref(row: App) -> dict[str, Any]:
+    """Heroku's form of a team that owns an app, by which its CLI knows it: an e-mail of a domain of its own."""
+    if row.team:
+        return {"id": row.team.id, "email": f"{row.team.name}@herokumanager.com"}
+    return user_ref(row.owner)
 
 
 def collaborator(app: App, row: Collaborator) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from pogo.router import config as router_config
 from pogo.settings import Settings
 
 HEALTH_SECONDS = 60
+LONGEST_START = 900  # on a machine that is slow or busy, while every program runs without having to begin anew
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,7 @@ def _platform(here: Installation, say: Say) -> dict[str, Any]:
     for service in stale:
         say(f"starting {service.name}")
         supervisor.start(service.name)
-    _until_healthy(here, services)
+    _until_healthy(here, services, say)
     say("started" if len(stale) == len(services) else f"restarted: {_names(stale)}" if stale else "runs, up to date")
     return found
 
@@ -218,18 +219,31 @@ def _ask_database(here: Installation, wishes: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _until_healthy(here: Installation, services: list[Service]) -> None:
+def _until_healthy(here: Installation, services: list[Service], say: Say) -> None:
     """Until the API answers through the router. Raises Unavailable, naming what does not run."""
     settings = here.settings
-    end = time.monotonic() + HEALTH_SECONDS
+    began = time.monotonic()
+    first: dict[str, int | None] = {}
     while not (
         0 < first_app.status(settings, settings.api_host) < 500
         and (settings.mirror == "off" or ports.mirror_listens(settings))
     ):
-        if time.monotonic() > end:
-            down = [one for one in services if not up_to_date(here.supervisor, one)] or services
-            logs = "\n".join(f"  {here.supervisor.log(one.name)}" for one in down)
-            raise Unavailable(f"The platform was started but does not answer. Not running: {_names(down)}. See\n{logs}")
+        waited = time.monotonic() - began
+        if waited > HEALTH_SECONDS:
+            pids = {one.name: here.supervisor.pid(one.name) for one in services}
+            if not first:
+                say("every program runs; waiting for an answer")
+                first = pids
+            restless = [one for one in services if not pids[one.name] or pids[one.name] != first[one.name]]
+            if restless or waited > LONGEST_START:
+                logs = "\n".join(f"  {here.supervisor.log(one.name)}" for one in restless or services)
+                why = (
+                    f"These do not run, or end again and again: {_names(restless)}"
+                    if restless
+                    else "All its programs run"
+                )
+                raise Unavailable(f"The platform was started but does not answer. {why}. See\n{logs}")
+            time.sleep(2)
         time.sleep(0.05)
 
 

@@ -123,7 +123,7 @@ def start(boot: Boot) -> Process:
 
 
 class _Connecting(threading.Thread):
-    """Makes the network while the files are mounted: both wait for the kernel, and a thread can change network alone."""
+    """Makes the network while the files are mounted: a thread can be in a network of its own."""
 
     def __init__(self, interface: str, address: str) -> None:
         super().__init__()

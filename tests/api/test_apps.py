@@ -105,12 +105,12 @@ def test_domains(ann: Client, hints: RecordedHints) -> None:
     made = ann.post("/apps/shop/domains", {"hostname": "WWW.Example.com", "sni_endpoint": None})
     assert made.status_code == 201
     assert (made.json()["hostname"], made.json()["cname"]) == ("www.example.com", "shop.localhost")
-    assert hints.taken() == {"router"}
+    assert hints.taken() >= {"router"}
     assert len(ann.get("/apps/shop/domains", Range="id ..; max=1000;").json()) == 2
     assert ann.get(f"/apps/shop/domains/{made.json()['id']}").json() == made.json()
     assert ann.patch("/apps/shop/domains/www.example.com", {"sni_endpoint": None}).json() == made.json()
     assert ann.delete("/apps/shop/domains/www.example.com").json() == made.json()
-    assert hints.taken() == {"router"}
+    assert hints.taken() >= {"router"}
 
     assert ann.get("/apps/shop/domains/www.example.com").status_code == 404
     assert ann.delete("/apps/shop/domains/www.example.com").status_code == 404

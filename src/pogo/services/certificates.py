@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import re
+import warnings
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -86,17 +89,25 @@ def update_endpoint(db: Database, app: App, name_or_id: str, chain: str, key: st
 def remove_endpoint(db: Database, app: App, name_or_id: str) -> EndpointView:
     with db.write() as session:
         view = _view(session, _find(session, app, name_or_id))
+        if view.row.acm:
+            raise InvalidParams(
+                f"Certificate {view.row.name} is the platform's own work: certs:auto:disable ends it."
+            )
         session.delete(view.row)
         return view
 
 
 def choose_endpoint(db: Database, app: App, domain_id: str, name_or_id: str | None) -> Domain:
-    """Use a certificate for a domain; None: none. InvalidParams where it does not cover the domain."""
+    """Use a certificate for a domain; None: none of the user's. InvalidParams where it does not cover the domain."""
     with db.write() as session:
         domain = session.get(Domain, domain_id)
         if domain is None:
             raise NotFound("domain")
-        domain.sni_endpoint_id = fitting(session, app, domain.hostname, name_or_id) if name_or_id else None
+        if name_or_id:
+            domain.sni_endpoint_id = fitting(session, app, domain.hostname, name_or_id)
+        elif domain.sni_endpoint_id and not session.get_one(SniEndpoint, domain.sni_endpoint_id).acm:
+            domain.sni_endpoint_id = None
+        session.flush()
         return domain
 
 
@@ -158,7 +169,15 @@ def is_trusted(found: Certificate, now: datetime) -> bool:
 @lru_cache(maxsize=1)
 def _authorities() -> verification.Store | None:
     file = Path(STACK_CERTIFICATES)
-    return verification.Store(x509.load_pem_x509_certificates(file.read_bytes())) if file.exists() else None
+    found = []
+    for block in re.findall(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", _read(file), re.DOTALL):
+        with suppress(ValueError), warnings.catch_warnings(action="ignore"):  # some roots are malformed
+            found.append(x509.load_pem_x509_certificate(block))
+    return verification.Store(found) if found else None
+
+
+def _read(file: Path) -> bytes:
+    return file.read_bytes() if file.exists() else b""
 
 
 def served(db: Database, settings: Settings) -> list[Served]:

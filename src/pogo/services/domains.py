@@ -7,6 +7,7 @@ from sqlalchemy import select
 from pogo.errors import InvalidParams, NotFound
 from pogo.model import App, Domain
 from pogo.rules import names
+from pogo.services import certificates
 from pogo.services.database import Database
 
 
@@ -16,15 +17,19 @@ def list_domains(db: Database, app: App) -> list[Domain]:
         return list(session.scalars(select(Domain).where(Domain.app_id == app.id).order_by(Domain.hostname)))
 
 
-def add_domain(db: Database, app: App, hostname: str, platform_domain: str) -> Domain:
-    """InvalidParams: no valid host name, or used by an app (also of somebody else)."""
+def add_domain(db: Database, app: App, hostname: str, platform_domain: str, endpoint: str | None = None) -> Domain:
+    """endpoint: name or id of the certificate for it.
+
+    InvalidParams: no valid host name, or used by an app (also of somebody else), or not covered by the certificate.
+    """
     hostname = names.check_hostname(hostname, platform_domain)
     with db.write() as session:
         taken = session.scalar(select(Domain).where(Domain.hostname == hostname))
         if taken:
             whose = "this app" if taken.app_id == app.id else "another app"
             raise InvalidParams(f"Domain {hostname} is already in use by {whose}.")
-        domain = Domain(app_id=app.id, hostname=hostname)
+        served = certificates.fitting(session, app, hostname, endpoint) if endpoint else None
+        domain = Domain(app_id=app.id, hostname=hostname, sni_endpoint_id=served)
         session.add(domain)
         session.flush()
         return domain

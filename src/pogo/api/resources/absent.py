@@ -20,6 +20,5 @@ def none(me: Me) -> Response:
 
 @router.get("/apps/{app}/addons")
 @router.get("/apps/{app}/addon-attachments")
-@router.get("/apps/{app}/sni-endpoints")
 def none_of_app(app: TheApp) -> Response:
     return answer([])

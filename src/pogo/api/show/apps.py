@@ -7,7 +7,8 @@ from typing import Any
 from pogo.api.show import catalog
 from pogo.api.show.shapes import app_ref, stable_id, time, user_ref
 from pogo.model import App, Collaborator, Domain, LogDrain
-from pogo.rules import buildpacks
+from pogo.rules import acme, buildpacks
+from pogo.rules.acme import DomainState
 from pogo.services.formation import FormationView
 from pogo.settings import Settings
 
@@ -23,7 +24,7 @@ def app(settings: Settings, row: App, slug_size: int | None, *, extended: bool =
     """slug_size: bytes of the slug that runs."""
     team = {"id": row.team.id, "name": row.team.name} if row.team else None
     shown = {
-        "acm": False,
+        "acm": row.acm,
         "archived_at": None,
         "build_stack": catalog.stack_ref(row.build_stack),
         "buildpack_provided_description": row.detected,
@@ -88,17 +89,21 @@ def _permissions(*names: str) -> list[dict[str, str]]:
     return [{"name": name, "description": _PERMISSIONS[name]} for name in names]
 
 
-def domain(settings: Settings, app: App, row: Domain) -> dict[str, Any]:
+def domain(
+    settings: Settings, app: App, row: Domain, *, endpoint: str | None = None, acm: DomainState | None = None
+) -> dict[str, Any]:
+    """endpoint: name of its certificate. acm: of a domain whose app has automatic certificates."""
+    status, reason = acme.status(acm) if acm else (None, None)
     return {
-        "acm_status": None,
-        "acm_status_reason": None,
+        "acm_status": status,
+        "acm_status_reason": reason,
         "app": app_ref(app),
         "cname": settings.app_host(app.name) if row.app_id else None,
         "created_at": time(row.created_at),
         "hostname": row.hostname,
         "id": row.id,
         "kind": "custom" if row.app_id else "heroku",
-        "sni_endpoint": None,
+        "sni_endpoint": {"id": row.sni_endpoint_id, "name": endpoint} if endpoint else None,
         "status": "succeeded",
         "updated_at": time(row.updated_at),
     }

@@ -6,6 +6,7 @@ import asyncio
 
 from api_rig import Client, People
 
+from pogo.containers import ContainerSpec, Limits
 from pogo.containers.memory import MemoryContainers
 from pogo.loops.usage import UsageLoop
 from pogo.model import App, Release
@@ -70,3 +71,26 @@ def test_a_dyno_over_its_quota_is_told_so(everyone: People, app: App, release: R
         "Error R14 (Memory quota exceeded)",
     ]
     assert [(sample.app, sample.dyno) for sample in platform.samples] == [("shop", "web.1")]
+
+
+def test_a_dyno_that_thrashes_is_killed_for_its_memory(app: App, release: Release, platform: Platform) -> None:
+    containers = platform.containers
+    assert isinstance(containers, MemoryContainers)
+    values = {"app_id": app.id, "release_id": release.id, "type": "web", "number": 1, "size": "Basic", "command": "x"}
+    dynos.create(platform.db, [values])
+    (row,) = dynos.list_dynos(platform.db, app)
+    dynos.change(platform.db, row.id, "starting", container="c-1", state="up")
+
+    async def scenario() -> None:
+        await containers.start(ContainerSpec("c-1", 0, "any", ("x",), {}, Limits(memory=1024 * MB)))
+        loop = UsageLoop(platform)
+        for faults in (0, 10**9):
+            assert containers.processes["c-1"].exit is None
+            containers.used["c-1"] = Usage(1000 * MB, 0, 0, 1.0, 2, faults)
+            await loop.turn()
+        await asyncio.sleep(0.1)
+        end = containers.processes["c-1"].exit
+        assert end is not None
+        assert (end.status, end.oom) == (137, True)
+
+    asyncio.run(scenario())

@@ -199,6 +199,17 @@ def test_stop_kills_after_the_grace(run: Runner) -> None:
     run(scenario)
 
 
+def test_the_limit_for_which_it_is_stopped_is_told(run: Runner) -> None:
+    async def scenario(rig: Rig) -> None:
+        for limit in ("memory", "disk", ""):
+            id = await rig.start(("stubborn",), ("wait",))
+            await rig.containers.stop(id, 0, exceeded=limit)
+            end = await rig.end(id)
+            assert (end.status, end.oom, end.exceeded) == (137, limit == "memory", limit)
+
+    run(scenario)
+
+
 def test_second_stop_shortens_the_grace_and_never_lengthens_it(run: Runner) -> None:
     async def scenario(rig: Rig) -> None:
         id = await rig.start(("stubborn",), ("print", "up\n"), ("wait",))

@@ -113,7 +113,7 @@ def test_input_of_a_pipe_and_its_end(run: Runner) -> None:
 def test_all_output_arrives(run: Runner) -> None:
     async def scenario(rig: Rig) -> None:
         async with running(rig) as id:
-            execution = await begin(rig, id, ("repeat", "100000"))
+            execution = await begin(rig, id, ("count", "1", "100000"))
             status, output = await finish(execution)
             assert (status, output.count(b"\n"), output[-7:]) == (0, 100_000, b"100000\n")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from containers_rig import Rig, image
 
 from pogo.containers import Limits
 from pogo.errors import ContainerError
+from pogo.rules.usage import thrashes
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
@@ -253,6 +255,33 @@ def test_memory_limit_kills_and_is_told(run: Callable[[Scenario], None]) -> None
         end, output = await rig.run(command=("sh", "-c", child), limits=Limits(memory=64 << 20))
         assert (end.status, end.oom) == (0, True)
         assert b"went on with 137" in output
+
+    run(scenario)
+
+
+def test_a_program_that_only_reads_itself_again_is_seen(run: Callable[[Scenario], None]) -> None:
+    """It is at its limit, and is not killed by the kernel, which takes the pages of its program again and again."""
+    program = """
+import glob, mmap, os, random
+file = open(max(glob.glob("/usr/lib/*/*.so*"), key=os.path.getsize), "rb")
+library, held = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), bytearray(54 << 20)
+for page in range(0, len(held), 4096):
+    held[page] = 1
+print("full", flush=True)
+while True:
+    library[random.randrange(len(library))]
+"""
+
+    async def scenario(rig: Rig) -> None:
+        id = await rig.start(command=("python3", "-c", program), limits=Limits(memory=64 << 20))
+        await rig.said(id, b"full")
+        before, at = (await rig.containers.usage())[id], time.monotonic()
+        async with asyncio.timeout(20):
+            while not thrashes(before, (await rig.containers.usage())[id], time.monotonic() - at, 64 << 20):
+                await asyncio.sleep(0.2)
+        await rig.containers.stop(id, 0, exceeded="memory")
+        end = await rig.end(id)
+        assert (end.status, end.oom) == (137, True)
 
     run(scenario)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pogo.rules.usage import Load, Usage, over_quota, runtime_metrics
+from dataclasses import replace
+
+from pogo.rules.usage import Load, Usage, over_quota, runtime_metrics, thrashes
 
 MB = 1 << 20
 
@@ -23,6 +25,18 @@ def test_the_first_sample_says_nothing() -> None:
     assert load.averages == [0, 0, 0]
     load.add(1000, 5)
     assert load.averages == [0, 0, 0]
+
+
+def test_who_only_reads_its_programs_again_thrashes() -> None:
+    most = 1024 * MB
+    before, after = (Usage(950 * MB, 60 * MB, 0, 0, 1, faults) for faults in (1000, 1400))
+    assert thrashes(before, after, 20, most)
+    assert not thrashes(before, after, 21, most)
+    assert not thrashes(before, after, 20, 1100 * MB)  # there is room for them
+    assert not thrashes(before, replace(after, memory=500 * MB), 20, most)  # it has just given memory back
+    assert not thrashes(after, after, 0, most)
+    database = Usage(100 * MB, 900 * MB, 0, 0, 1)  # reads its files, which are larger than its memory
+    assert not thrashes(database, replace(database, faults=10**6), 20, most)
 
 
 def test_lines_as_heroku_writes_them() -> None:

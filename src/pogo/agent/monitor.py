@@ -127,7 +127,8 @@ class Monitor:
         late = time.monotonic() >= self.finish_by
         if not self.recorded and (self.process.output < 0 or late):
             peak, exceeded = (self.usage.peak, self.usage.exceeded) if self.usage else (0, self.exceeded)
-            records.write_exit(self.installation, self.id, self.status, self.oom, peak, exceeded)
+            oom = self.oom or exceeded == "memory"
+            records.write_exit(self.installation, self.id, self.status, oom, peak, exceeded)
             self.recorded = True
         return late or (self.recorded and not (self.attached and self.attached.pending))
 
@@ -303,8 +304,8 @@ class Monitor:
         match request["op"]:
             case "stop":
                 self.stop(max(0.0, float(request["grace"])))
-            case "exceeded":
-                self.exceeded, self.kill_at = "disk", 0
+                if request.get("exceeded") in ("disk", "memory"):
+                    self.exceeded = request["exceeded"]
             case "collected":
                 self.spool.collected(int(request["offset"]))
             case "follow":

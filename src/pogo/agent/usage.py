@@ -152,7 +152,7 @@ def end_those_that_fill(installation: Installation, running: list[records.Record
         if taken > layers[layer].disk:
             with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as monitor:
                 monitor.connect(str(records.directory(installation, layers[layer].id) / "sock"))
-                monitor.sendall(b'{"op": "exceeded"}\n')
+                monitor.sendall(b'{"op": "stop", "grace": 0, "exceeded": "disk"}\n')
                 monitor.recv(100)
 
 

@@ -157,8 +157,11 @@ class Containers(Protocol):
         """Every container of this installation, running or ended, that was not removed."""
         ...
 
-    async def stop(self, id: str, grace: float) -> None:
-        """SIGTERM to every process, SIGKILL after `grace` seconds. Returns at once; unknown id: nothing."""
+    async def stop(self, id: str, grace: float, exceeded: str = "") -> None:
+        """SIGTERM to every process, SIGKILL after `grace` seconds. Returns at once; unknown id: nothing.
+
+        exceeded: `memory` or `disk`, whose limit is the reason. Its exit says so; `memory` is an `oom`.
+        """
         ...
 
     async def remove(self, id: str) -> None:

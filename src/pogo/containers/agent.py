@@ -68,8 +68,8 @@ class AgentContainers:
     async def usage(self) -> Mapping[str, Usage]:
         return await asyncio.to_thread(usage.read, self._cgroup)
 
-    async def stop(self, id: str, grace: float) -> None:
-        reply = await self._ask(id, {"op": "stop", "grace": grace})
+    async def stop(self, id: str, grace: float, exceeded: str = "") -> None:
+        reply = await self._ask(id, {"op": "stop", "grace": grace, "exceeded": exceeded})
         if reply is None and (self._records / id).is_dir():
             await self.list()  # a container without a monitor is ended there
 

@@ -33,6 +33,7 @@ class Process:
     outputs: dict[str, bytes] = field(default_factory=dict)
     window: tuple[int, int] | None = None
     exit: Exit | None = None
+    exceeded: str = ""
     _frames: list[Frame] = field(default_factory=list)
     _partial: bytes = b""
     _end: int = 0
@@ -119,7 +120,8 @@ class MemoryContainers:
         if process.exit is not None:
             return
         process._keep(process._partial)
-        process.exit = Exit(status, time.time(), oom, exceeded=exceeded)
+        exceeded = exceeded or process.exceeded
+        process.exit = Exit(status, time.time(), oom or exceeded == "memory", exceeded=exceeded)
         if process._killer:
             process._killer.cancel()
         if process._task and process._task is not asyncio.current_task():
@@ -168,10 +170,11 @@ class MemoryContainers:
     async def list(self) -> list[Observed]:
         return [_observed(process) for _, process in sorted(self.processes.items())]
 
-    async def stop(self, id: str, grace: float) -> None:
+    async def stop(self, id: str, grace: float, exceeded: str = "") -> None:
         process = self.processes.get(id)
         if process is None or process.exit is not None:
             return
+        process.exceeded = process.exceeded or exceeded
         if grace > 0:
             process.terminated.set()
             if self.behaviour is None and id not in self.stubborn:

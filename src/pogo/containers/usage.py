@@ -33,6 +33,7 @@ def _unified(directory: Path) -> Usage:
         swap=int(swap.read_text()) if swap.exists() else 0,
         cpu=_table(directory / "cpu.stat")["usage_usec"] / 1e6,
         processes=int((directory / "pids.current").read_text()),
+        faults=memory["pgmajfault"],
     )
 
 
@@ -46,6 +47,7 @@ def _separate(directory: Path) -> Usage:
         swap=memory.get("total_swap", 0),
         cpu=int((cgroups.ROOT / "cpuacct" / group / "cpuacct.usage").read_text()) / 1e9,
         processes=int((cgroups.ROOT / "pids" / group / "p" / "pids.current").read_text()),
+        faults=memory["total_pgmajfault"],
     )
 
 

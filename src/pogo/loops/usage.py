@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pogo.rules import sizes
 from pogo.rules.features import RUNTIME_METRICS
-from pogo.rules.usage import Load, Sample, over_quota, runtime_metrics
+from pogo.rules.usage import Load, Sample, Usage, over_quota, runtime_metrics, thrashes
 from pogo.services import features, snapshot
 from pogo.services.platform import Platform
 
@@ -16,6 +16,7 @@ from pogo.services.platform import Platform
 class UsageLoop:
     platform: Platform
     _loads: dict[str, Load] = field(default_factory=dict)
+    _before: dict[str, tuple[Usage, float]] = field(default_factory=dict)
 
     async def turn(self) -> bool:
         used = await self.platform.containers.usage()
@@ -34,8 +35,17 @@ class UsageLoop:
                 load.add(usage.cpu, time.monotonic())
                 samples.append(Sample(app.name, dyno.name, dyno.size, quota, usage))
                 lines = runtime_metrics(dyno.name, dyno.id, usage, load, quota) if app.id in talkative else []
+                await self._end_if_it_thrashes(dyno.container, usage, size.most_memory)
                 for text in lines + over_quota(usage, quota):
                     self.platform.say(app.id, dyno.name, text, at=time.time())
         self.platform.samples = samples
         self._loads = {container: load for container, load in self._loads.items() if container in seen}
+        self._before = {container: last for container, last in self._before.items() if container in seen}
         return False
+
+    async def _end_if_it_thrashes(self, container: str, usage: Usage, most: int) -> None:
+        """As the kernel would, which does not notice: its end is told as R15."""
+        before, at = self._before.get(container, (usage, 0.0))
+        self._before[container] = usage, time.monotonic()
+        if thrashes(before, usage, time.monotonic() - at, most):
+            await self.platform.containers.stop(container, 0, exceeded="memory")

@@ -8,17 +8,23 @@ from dataclasses import dataclass, field
 PERIOD = 20.0  # seconds between two samples; Heroku's
 _MINUTES = (1, 5, 15)
 _MB = 1 << 20
+_FULL = 0.9  # of the most memory, held by processes: what is left does not hold a program and its libraries
+_THRASHING = 20.0  # pages a second: an idle program has none, a slow disk still gives so many
 
 
 @dataclass(frozen=True)
 class Usage:
-    """A sample of one container. Bytes; cpu: seconds since its start. swap counts beside memory, cache does not."""
+    """A sample of one container. Bytes; cpu: seconds since its start. swap counts beside memory, cache does not.
+
+    faults: pages that had to be read from the disk for programs and mapped files since its start.
+    """
 
     memory: int
     cache: int
     swap: int
     cpu: float
     processes: int
+    faults: int = 0
 
     @property
     def total(self) -> int:
@@ -83,6 +89,16 @@ def vastly_over(quota: int, most: int) -> list[str]:
     """Heroku's R15, of a dyno that the kernel has killed at `most` bytes; 0 where its size is not known."""
     used = [_running(most, quota)] if quota else []
     return [*used, "Error R15 (Memory quota vastly exceeded)", "Stopping process with SIGKILL"]
+
+
+def thrashes(before: Usage, now: Usage, seconds: float, most: int) -> bool:
+    """Whether a dyno would have been killed at `most` bytes, did Linux not win the last pages again and again from its
+    programs, which it then has to read anew: hardly anything gets done, at the price of a whole CPU.
+
+    seconds: between the two samples.
+    """
+    full = min(before.total, now.total) >= _FULL * most
+    return full and seconds > 0 and now.faults - before.faults >= _THRASHING * seconds
 
 
 def _running(memory: int, quota: int) -> str:

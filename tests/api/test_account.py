@@ -18,7 +18,7 @@ def test_the_account(everyone: People) -> None:
     assert ann.patch("/account", {"name": "Ann"}).json()["name"] == "Ann"
     assert ann.patch("/users/~", {"name": None}).json()["name"] is None
     assert ann.patch("/account", {"name": 5}).status_code == 422
-    assert ann.get("/account/rate-limits").json() == {"remaining": 4500}
+    assert 4400 < ann.get("/account/rate-limits").json()["remaining"] < 4500
     assert ann.get("/users/bob@example.com").status_code == 404
     assert everyone.root.get("/users/bob@example.com").json()["email"] == "bob@example.com"
 

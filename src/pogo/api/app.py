@@ -17,11 +17,14 @@ from pogo.api.resources import (
     acm,
     app_setups,
     apps,
+    audit,
     authorizations,
+    browser,
     buildpacks,
     builds,
     catalog,
     checks,
+    clients,
     collaborators,
     config_vars,
     domains,
@@ -31,6 +34,8 @@ from pogo.api.resources import (
     features,
     formation,
     inside,
+    invitations,
+    keys,
     logs,
     metrics,
     output,
@@ -44,13 +49,22 @@ from pogo.api.resources import (
     sources,
     team_apps,
     teams,
+    transfers,
+    two_factor,
 )
 from pogo.errors import BadRequest, InvalidParams, NotFound, PogoError, RateLimited, Unauthorized
 from pogo.services.platform import Platform
 
 RESOURCES = (
     account,
+    two_factor,
+    keys,
+    transfers,
     authorizations,
+    clients,
+    invitations,
+    audit,
+    browser,
     apps,
     app_setups,
     absent,
@@ -81,7 +95,7 @@ RESOURCES = (
     catalog,
     logs,
 )
-STREAMS = (logs, output, sources)
+STREAMS = (logs, output, sources, browser)
 EXPOSED = ["Accept-Ranges", "Content-Range", "ETag", "Next-Range", "Oauth-Scope", "RateLimit-Remaining", "Request-Id"]
 
 

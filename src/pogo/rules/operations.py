@@ -55,6 +55,7 @@ OF_APP = {
     "log-sessions": Need(_VIEW, _VIEW),
     "pipeline-couplings": Need(_VIEW, _OPERATE),
     "pre-authorizations": Need(_VIEW, _VIEW),
+    "router-metrics": Need(_VIEW, _OPERATE),
     "releases": Need(_VIEW, _EITHER, runs=True),
     "review-app": Need(_VIEW, _OPERATE),
     "slugs": Need(_DEPLOY, _DEPLOY, shows=True, runs=True),

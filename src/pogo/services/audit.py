@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, event, func, inspect, or_, select
 from sqlalchemy.orm import ORMExecuteState, Session, sessionmaker
 
+from pogo.errors import NotFound
 from pogo.model import App, AuditEvent, User, utcnow
 
 if TYPE_CHECKING:
@@ -125,6 +126,14 @@ def events(db: Database, *, user: str | None = None, app: str | None = None, lim
         query = query.where(or_(AuditEvent.app == app, AuditEvent.app_name == app))
     with db.read() as session:
         return list(session.scalars(query))
+
+
+def find(db: Database, number: int) -> AuditEvent:
+    with db.read() as session:
+        found = session.get(AuditEvent, number)
+    if found is None:
+        raise NotFound("audit_event")
+    return found
 
 
 def prune(db: Database, days: int) -> None:

@@ -65,7 +65,7 @@ def collaborator(app: App, row: Collaborator) -> dict[str, Any]:
         "app": app_ref(app),
         "created_at": time(row.created_at),
         "id": row.id,
-        "permissions": _permissions("deploy", "operate", "view"),
+        "permissions": _permissions(*row.permissions),
         "role": "collaborator",
         "updated_at": time(row.updated_at),
         "user": {**user_ref(row.user), "federated": False},

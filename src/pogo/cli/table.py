@@ -20,6 +20,13 @@ INSIDE = Flag("dyno", "d", "the dyno (web.1)", option=True)
 INDEX = Flag("index", "i", "1-based position in the list", option=True)
 HIDDEN_APP = Arg("app", help="app to run the command against")
 FEATURE = Arg("feature", True)
+PEM = (Arg("CRT", True, "file with the certificate and its chain"), Arg("KEY", True, "file with the private key"))
+CONFIRM = Flag("confirm", help="the app's name, instead of the question", option=True, hidden=True)
+CONFIRM_C = CONFIRM._replace(char="c")
+ENDPOINT = (
+    Flag("endpoint", help="the certificate of this host", option=True),
+    Flag("name", help="the certificate's name", option=True),
+)
 BUILD = "its number or id; the latest one if none is given"
 BUILDPACK = "name (heroku/python) or git URL"
 NAMED = "name, as heroku/python"
@@ -183,6 +190,50 @@ COMMANDS = (
         (Arg("build", help=BUILD),),
         APP,
     ),
+    Command("certs", "certs:show", "list the certificates of an app", (), APP),
+    Command("certs:add", "certs:add", "add a certificate (PEM files)", PEM, APP),
+    Command(
+        "certs:auto",
+        "certs:auto",
+        "show the certificates that the platform gets by itself",
+        (),
+        (*APP, Flag("wait", help="until all domains have one, or failed")),
+    ),
+    Command("certs:auto:disable", "certs:auto_disable", "no automatic certificates any more", (), (*APP, CONFIRM_C)),
+    Command(
+        "certs:auto:enable",
+        "certs:auto_enable",
+        "have the platform get certificates for the app's domains",
+        (),
+        (*APP, Flag("wait", help="until all domains have one, or failed")),
+    ),
+    Command("certs:auto:refresh", "certs:auto_refresh", "try again now where it failed", (), APP),
+    Command(
+        "certs:generate",
+        "certs:generate",
+        "make a key with a signing request, or with a self-signed certificate",
+        (Arg("domain", True),),
+        (
+            *APP,
+            Flag("area", help="state or province of the owner", option=True),
+            Flag("city", help="city of the owner", option=True),
+            Flag("country", help="country of the owner, two letters", option=True),
+            Flag("keysize", help="bits of the RSA key (2048)", option=True),
+            Flag("now", help="do not ask for the owner"),
+            Flag("owner", help="name of the owner", option=True),
+            Flag("selfsigned", help="a self-signed certificate instead of a request"),
+            Flag("subject", help="the whole subject", option=True),
+        ),
+    ),
+    Command(
+        "certs:info",
+        "certs:info",
+        "show a certificate",
+        (),
+        (*APP, *ENDPOINT, Flag("show-domains", help="with the domains that use it")),
+    ),
+    Command("certs:remove", "certs:remove", "remove a certificate", (), (*APP, CONFIRM, *ENDPOINT)),
+    Command("certs:update", "certs:update", "replace a certificate (PEM files)", PEM, (*APP, CONFIRM, *ENDPOINT)),
     Command("checks", "checks:show", "show how web dynos are checked", (), (*APP, JSON)),
     Command(
         "checks:set",
@@ -223,6 +274,13 @@ COMMANDS = (
     Command("domains:clear", "domains:clear", "remove all custom domains", (), APP),
     Command("domains:info", "domains:info", "show a domain", (Arg("hostname", True),), APP),
     Command("domains:remove", "domains:remove", "remove a domain", (Arg("hostname", True),), APP),
+    Command(
+        "domains:update",
+        "domains:update",
+        "use a certificate for a domain",
+        (Arg("hostname", True),),
+        (*APP, Flag("cert", help="the certificate's name", option=True, required=True)),
+    ),
     Command("domains:wait", "domains:wait", "wait until domains are ready", (Arg("hostname"),), APP),
     Command("drains", "drains:show", "list where the log of an app is sent to", (), (*APP, JSON)),
     Command(

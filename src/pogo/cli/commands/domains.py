@@ -1,4 +1,4 @@
-"""domains, domains:add, domains:remove, domains:clear, domains:info, domains:wait."""
+"""domains, domains:add, domains:remove, domains:clear, domains:info, domains:update, domains:wait."""
 
 from __future__ import annotations
 
@@ -106,3 +106,10 @@ def info(context: Context) -> None:
     values = {key: value for key, value in domain.items() if not isinstance(value, dict | list)}
     output.header(domain["hostname"])
     output.pairs({**values, "app": context.app, "sni_endpoint": endpoint or None})
+
+
+def update(context: Context) -> None:
+    hostname = context.args["hostname"]
+    text = f"Updating {output.paint(hostname, 'green', sys.stderr)} to use {context.option('cert')} certificate"
+    with output.Action(text):
+        context.api.patch(_path(context, hostname), {"sni_endpoint": context.option("cert")})

@@ -20,7 +20,8 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 class World:
     """What the loop and the containers would do: every step is carried out at once.
 
-    bad: releases whose web processes never answer; fragile: ones whose processes end at once.
+    bad: releases whose web processes never answer; fragile: ones whose processes end at once; ill: ones whose web
+    processes stop to answer when they are up. sick: dynos that did.
     """
 
     now: datetime = START
@@ -30,6 +31,8 @@ class World:
     seen: dict[str, Seen] = field(default_factory=dict)
     bad: set[str] = field(default_factory=set)
     fragile: set[str] = field(default_factory=set)
+    ill: set[str] = field(default_factory=set)
+    sick: dict[str, str] = field(default_factory=dict)
     log: list[rules.Step] = field(default_factory=list)
     count: int = 0
     bounds: Bounds = field(default_factory=Bounds)
@@ -40,7 +43,8 @@ class World:
     def turn(self, seconds: float = 1) -> list[rules.Step]:
         self.now += timedelta(seconds=seconds)
         ready = {d.id for d in self.dynos.values() if d.type == "web" and d.release not in self.bad}
-        steps = plan(self.release, self.wants, self.dynos.values(), self.seen, ready, self.now, self.bounds)
+        sick = self.sick | {d.id: "no answer" for d in self.dynos.values() if d.state == "up" and d.release in self.ill}
+        steps = plan(self.release, self.wants, self.dynos.values(), self.seen, ready, self.now, self.bounds, sick)
         for step in steps:
             self.do(step)
         self.log += steps
@@ -77,6 +81,14 @@ class World:
                     self.seen[dyno.container] = Seen(143, collected=True)
             case rules.Crash(dyno, _, restarts, pause):
                 self.change(dyno, state="crashed", restarts=restarts, next_start=self.now + timedelta(seconds=pause))
+            case rules.Replace(dyno, restarts, pause):
+                self.change(dyno, state="draining", retired="sick")
+                self.count += 1
+                successor = DynoState(
+                    f"d{self.count}", "formation", dyno.type, dyno.number, dyno.release, dyno.size, "crashed", self.now
+                )
+                at = self.now + timedelta(seconds=pause)
+                self.dynos[successor.id] = replace(successor, restarts=restarts, next_start=at)
             case rules.Finish(dyno):
                 self.change(dyno, state="complete")
             case rules.Park(dyno):
@@ -183,6 +195,69 @@ def test_output_is_collected_before_a_container_goes() -> None:
     assert [type(step) for step in world.turn()] == [rules.Clear]
 
 
+def test_a_sick_dyno_drains_at_once_while_its_successor_boots() -> None:
+    world = running(web=2)
+    (first, second) = world.dynos
+    world.sick[first] = "GET /live answered 500"
+    (step,) = world.turn()
+    assert isinstance(step, rules.Replace)
+    assert (step.dyno.id, step.restarts, step.pause, step.reason) == (first, 1, 0, "GET /live answered 500")
+    assert world.dynos[first].state == "draining"
+    world.settle(5)
+    assert world.up() == ["r1:web.1", "r1:web.2"]  # the old one still drains
+    world.settle(60)
+    assert first not in world.dynos
+    assert second in world.dynos
+    assert len(world.seen) == 2
+
+
+def test_not_more_than_half_are_replaced_at_a_time() -> None:
+    world = running(web=4)
+    world.sick = dict.fromkeys(world.dynos, "no answer")
+    world.bad.add("r1")  # the new ones do not come up
+    world.settle(30)
+    assert len(world.up()) == 2
+    world.bad.clear()
+    for _ in range(200):
+        world.turn()
+        assert len(world.up()) >= 2
+    assert not set(world.sick) & set(world.dynos)
+    assert len(world.up()) == 4
+
+
+def test_one_of_three_dynos_that_is_away_leaves_no_room() -> None:
+    world = running(web=3)
+    ids = list(world.dynos)
+    world.change(world.dynos[ids[0]], state="crashed", container=None, next_start=world.now + timedelta(hours=1))
+    world.sick = {ids[1]: "no answer"}
+    assert world.turn() == []
+    world.change(world.dynos[ids[0]], state="down")  # a user wants it so: it is not missed
+    assert [type(step) for step in world.turn()] == [rules.Replace]
+
+
+def test_a_dyno_that_ended_has_crashed_however_sick_it_was() -> None:
+    world = running(web=1)
+    (dyno,) = world.dynos.values()
+    assert dyno.container
+    world.sick[dyno.id] = "no answer"
+    world.seen[dyno.container] = Seen(1, collected=True)
+    assert [type(step) for step in world.turn()] == [rules.Crash]
+
+
+def test_a_path_that_never_answers_is_met_with_growing_pauses() -> None:
+    world = World(ill={"r1"})
+    world.scale(web=1)
+    for _ in range(8000):
+        world.turn()
+    pauses = [step.pause for step in world.log if isinstance(step, rules.Replace)]
+    assert pauses[:6] == [0, 5, 15, 30, 60, 120]
+    assert max(pauses) == 1200
+    world.ill.clear()
+    world.settle(1500)
+    assert world.up() == ["r1:web.1"]
+    assert len(world.dynos) == len(world.seen) == 1
+
+
 def test_a_stopped_dyno_stays_down_until_the_next_release() -> None:
     world = running(web=2)
     dyno = next(d for d in world.dynos.values() if d.number == 1)
@@ -277,6 +352,7 @@ changes = st.lists(
         st.tuples(st.just("scale"), st.integers(0, 3)),
         st.tuples(st.just("restart"), st.just(0)),
         st.tuples(st.just("kill"), st.integers(0, 5)),
+        st.tuples(st.just("sicken"), st.integers(0, 5)),
         st.tuples(st.just("wait"), st.integers(1, 90)),
     ),
     max_size=12,
@@ -296,6 +372,8 @@ def test_whatever_happens_the_last_good_release_comes_up_exactly(events: list[tu
         elif event == "restart":
             for dyno in list(world.dynos.values()):
                 world.change(dyno, retired=dyno.retired or "replaced")
+        elif event == "sicken" and world.dynos:
+            world.sick[sorted(world.dynos)[int(str(value)) % len(world.dynos)]] = "no answer"
         elif event == "kill" and world.seen:
             id = sorted(world.seen)[int(str(value)) % len(world.seen)]
             world.seen[id] = Seen(137, collected=True)

@@ -460,6 +460,7 @@ COMMANDS = (
         APP,
         ("rollback",),
     ),
+    Command("router", "router_settings:show", "show how the router treats an app's requests", (), (*APP, JSON)),
     Command(
         "router:metrics",
         "router:metrics",
@@ -472,6 +473,8 @@ COMMANDS = (
             Flag("step", help="minutes in one row", option=True, integer=True),
         ),
     ),
+    Command("router:set", "router_settings:assign", "set name=value …, as idle_timeout=60", (), APP, strict=False),
+    Command("router:unset", "router_settings:unset", "back to the default: basic_auth, …", (), APP, strict=False),
     Command(
         "run",
         "run:attach",

@@ -67,7 +67,10 @@ OUR_COMMANDS = {
     "platform:add",
     "platform:remove",
     "platform:use",
+    "router",
     "router:metrics",
+    "router:set",
+    "router:unset",
     "stack:build",
 }
 

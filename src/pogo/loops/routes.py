@@ -79,6 +79,7 @@ class RouterLoop:
             hosts=(settings.app_host(app.name), *app.domains),
             maintenance=app.maintenance,
             has_slug=app.release is not None,
+            options=app.routing,
             web_quantity=max(0, app.web - stopped_by_user),
             dynos=tuple(
                 routing.DynoView(

@@ -44,6 +44,7 @@ class App(Record, Base):
     repo_size: Mapped[int | None]
     features: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     checks: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
+    router: Mapped[dict[str, Any] | None] = mapped_column(EncryptedJson)
     acm: Mapped[bool] = mapped_column(default=False, server_default="0")
     cache_purged_at: Mapped[datetime | None]
     destroyed_at: Mapped[datetime | None]

@@ -51,8 +51,12 @@ class EncryptedJson(TypeDecorator[Any]):
         return None if value is None else self.fernet.encrypt(json.dumps(value).encode())
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> Any:
-        assert self.fernet, "EncryptedJson.use_keys was not called"
-        return None if value is None else json.loads(self.fernet.decrypt(value))
+        return self.decrypted(value)
+
+    @classmethod
+    def decrypted(cls, value: bytes | None) -> Any:
+        assert cls.fernet, "EncryptedJson.use_keys was not called"
+        return None if value is None else json.loads(cls.fernet.decrypt(value))
 
 
 class Base(DeclarativeBase):

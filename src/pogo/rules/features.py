@@ -22,6 +22,7 @@ class Feature:
 
 RUNTIME_METRICS = "log-runtime-metrics"
 EXEC = "runtime-heroku-exec"
+AFFINITY = "http-session-affinity"
 
 FEATURES = {
     feature.name: feature
@@ -32,6 +33,7 @@ FEATURES = {
             "Emit dyno resource usage information into app logs",
             "beta",
         ),
+        Feature(AFFINITY, "Session affinity", "Route the requests of a client to the dyno it had before", "general"),
         # On by default: else the official client would restart all dynos before its first ps:exec.
         Feature(EXEC, "Exec into dynos", "ps:exec, ps:copy, ps:forward and run:inside", "general", default=True),
     )

@@ -55,6 +55,7 @@ OF_APP = {
     "log-sessions": Need(_VIEW, _VIEW),
     "pipeline-couplings": Need(_VIEW, _OPERATE),
     "pre-authorizations": Need(_VIEW, _VIEW),
+    "router": Need(_VIEW, _OPERATE),
     "router-metrics": Need(_VIEW, _OPERATE),
     "releases": Need(_VIEW, _EITHER, runs=True),
     "review-app": Need(_VIEW, _OPERATE),
@@ -69,8 +70,9 @@ OF_APP = {
 #: Where a single operation differs from its resource.
 _OF_OPERATION = {
     "DELETE /apps/{app}": _MANAGE,
-    # A collaborator may always leave: services.access looks closer.
+    # A collaborator may leave, a member of the app's team may join: the endpoints look closer.
     "DELETE /apps/{app}/collaborators/{user}": _VIEW,
+    "POST /apps/{app}/collaborators": _VIEW,
     "GET /apps/{app}/releases/{release}/config-vars": _EITHER,
     "POST /apps/{app}/dynos": _EITHER,
     "POST /apps/{app}/dynos/{dyno}": _EITHER,
@@ -101,7 +103,7 @@ _NEVER_READ = frozenset({"oauth", "invitations", "audit-events"})
 def needed(method: str, template: str) -> AnyOf:
     """Permissions any of which an operation of an app needs; template: the route, as `/apps/{app}/dynos/{dyno}`."""
     method = "GET" if method in SAFE else method
-    special = _OF_OPERATION.get(f"{method} {template}")
+    special = _OF_OPERATION.get(f"{method} {template.removeprefix('/teams')}")
     if special:
         return special
     need = OF_APP.get(_resource(template), Need(_MANAGE, _MANAGE))

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from pogo.router import Backend, Refusal, Routes, Server
+from pogo.router import PLAIN, Backend, Options, Refusal, Routes, Server
 
 WEB = "web"
 
@@ -43,6 +43,7 @@ class AppView:
     has_slug: bool = True
     web_quantity: int = 0
     dynos: tuple[DynoView, ...] = ()
+    options: Options = PLAIN
 
 
 def routes(apps: Iterable[AppView]) -> Routes:
@@ -65,7 +66,7 @@ def backend(app: AppView) -> Backend:
     serving = new_up if switched else new_up + old_up
     draining = stopping + old_up if switched else stopping
     servers = _servers(serving)
-    return Backend(app.slot, servers, _servers(draining), _refusal(app, dynos, bool(servers)))
+    return Backend(app.slot, servers, _servers(draining), _refusal(app, dynos, bool(servers)), app.options)
 
 
 def _servers(dynos: Iterable[DynoView]) -> tuple[Server, ...]:

@@ -11,11 +11,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pogo.model import App, Domain, Dyno, Formation, Release, Slug
+from pogo.router import PLAIN, Options
 from pogo.rules import checks
 from pogo.rules.checks import Checks
 from pogo.rules.formation import DynoState, Want
 from pogo.services.database import Database
 from pogo.services.releases import RELEASE_TYPE
+from pogo.services.router_settings import read_options
 
 
 @dataclass
@@ -23,6 +25,7 @@ class AppState:
     """One app. release: id of the current release with a slug, else None. port, address: of dynos by dyno id.
 
     web: how many web dynos the formation asks for. checks: of its web dynos.
+    routing: how the router treats its requests.
     """
 
     id: str
@@ -31,6 +34,7 @@ class AppState:
     maintenance: bool
     destroyed: bool
     checks: Checks = checks.DEFAULT
+    routing: Options = PLAIN
     release: str | None = None
     domains: list[str] = field(default_factory=list)
     wants: list[Want] = field(default_factory=list)
@@ -55,6 +59,8 @@ def _read(db: Database) -> list[AppState]:
             id: AppState(id, name, slot, maintenance, destroyed_at is not None, checks.stored(kept))
             for id, name, slot, maintenance, destroyed_at, kept in session.execute(select(*columns))
         }
+        for id, options in read_options(session).items():
+            apps[id].routing = options
         for domain in session.execute(select(Domain.app_id, Domain.hostname)):
             apps[domain.app_id].domains.append(domain.hostname)
         _read_wants(session, apps)

@@ -42,7 +42,9 @@ def info(app: TheApp, feature: str) -> Response:
 @router.patch("/apps/{app}/features/{feature}")
 def update(me: Me, app: TheApp, feature: str, body: Switch) -> Response:
     found = _find(feature)
-    return answer(show.feature(features.switch_feature(me.platform.db, app, found, on=body.enabled), found))
+    changed = features.switch_feature(me.platform.db, app, found, on=body.enabled)
+    me.platform.hints.wake("router")
+    return answer(show.feature(changed, found))
 
 
 def _find(feature: str) -> Feature:

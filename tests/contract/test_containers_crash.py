@@ -106,6 +106,37 @@ def test_container_of_a_killed_monitor_is_ended_and_reported_as_lost(agent: Agen
     uvloop.run(scenario())
 
 
+def test_killed_nursery_ends_the_agent_and_nothing_else(agent: AgentProcess) -> None:
+    """The agent's supervisor starts both again. Monitors have no parent then, and are missed all the same."""
+
+    async def scenario() -> None:
+        rig = rig_of(agent)
+        counting, killed = await rig.start(command=("sh", "-c", COUNT)), await rig.start(("stubborn",), ("wait",))
+        assert agent.process is not None
+        monitors = [monitor_of(agent, id) for id in (counting, killed)]
+        (nursery,) = {parent(pid) for pid in monitors}
+        assert parent(nursery) == agent.process.pid
+        os.kill(nursery, signal.SIGKILL)
+        assert agent.process.wait(10) != 0
+        assert all(Path(f"/proc/{pid}").exists() for pid in monitors)
+        agent.start()
+        assert (await rig.run(("print", "new\n"), ("exit", "3")))[1] == b"new\n"
+        os.kill(monitors[1], signal.SIGKILL)
+        assert (await rig.end(killed)).status == -1
+        assert (await rig.end(counting)).status == 6
+        assert await rig.output(counting) == "".join(f"{n}\n" for n in range(1, 41)).encode()
+        for item in await rig.containers.list():
+            await rig.containers.remove(item.id)
+        groups = [hierarchy / agent.installation.cgroup / "c" for hierarchy in cgroups.hierarchies()]
+        assert not [path for group in groups for path in group.glob("[!.]*/")]
+
+    uvloop.run(scenario())
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def test_container_whose_monitor_was_killed_before_its_first_step_has_no_output(agent: AgentProcess) -> None:
     """The monitor makes the spool: until then there is a record and nothing else."""
 

@@ -14,8 +14,9 @@ import pytest
 from containers_lxc import STACK, AgentProcess, Scenario, agent_installation, missing
 from containers_rig import Rig, image
 
-from pogo.agent import images
+from pogo.agent import cgroups, images, records
 from pogo.agent.installation import Installation
+from pogo.errors import Unavailable
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 
@@ -104,6 +105,45 @@ def test_what_a_killed_monitor_has_unpacked_is_made_anew(
 
     run(scenario)
     assert not half.exists()
+
+
+def test_a_monitor_is_killed_while_it_unpacks(
+    run: Callable[[Scenario], None], agent: AgentProcess, tmp_path: Path
+) -> None:
+    slug = image(tmp_path, {f"app/{number}": str(number) * 100 for number in range(4000)})
+    home = agent.installation.unpacked
+
+    def unpackers() -> list[str]:
+        return [path.name for path in Path("/proc").glob("[0-9]*") if working_directory(path).startswith(str(home))]
+
+    async def scenario(rig: Rig) -> None:
+        spec = rig.spec(("exit", "0"), slug=slug)
+        start = asyncio.ensure_future(rig.containers.start(spec))
+        record = records.directory(agent.installation, spec.id)
+        async with asyncio.timeout(20):
+            while not [*home.glob(".new-*/app/*")]:
+                assert not start.done()
+                await asyncio.sleep(0.001)
+        os.kill(int((record / "pid").read_text()), signal.SIGKILL)
+        with pytest.raises(Unavailable):
+            await start
+        assert (await rig.end(spec.id)).status == -1
+        assert await rig.sh("ls | wc -l; cat 3999 | wc -c", slug=slug) == (0, "4000\n400\n")
+        await rig.containers.remove(spec.id)
+        here = agent.installation
+        left = [record, here.scratch / spec.id, *home.glob(".new-*"), *home.glob(".gone-*")]
+        left += [hierarchy / here.cgroup / kind / spec.id for hierarchy in cgroups.hierarchies() for kind in "cm"]
+        assert not [path for path in left if path.exists()]
+        assert not unpackers()
+
+    run(scenario)
+
+
+def working_directory(process: Path) -> str:
+    try:
+        return os.readlink(process / "cwd")
+    except OSError:
+        return ""
 
 
 def test_only_what_nobody_shows_is_cleared_away(

@@ -159,7 +159,10 @@ def _hold(home: Path, image: Image) -> None:
 
 def _unpack(home: Path, image: Image) -> None:
     new = home / f".new-{image.key}"
-    shutil.rmtree(new, ignore_errors=True)
+    if new.exists():
+        gone = home / f".gone-{image.key}-{os.getpid()}"  # the unpacker of a killed monitor may still end
+        new.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
     new.mkdir(mode=0o755)
     os.chown(new, image.owner, image.owner)
     args = ["unsquashfs", "-quiet", "-no-progress", "-force", "-processors", "2", "-dest", ".", "/proc/self/fd/0"]
@@ -178,6 +181,7 @@ def _unpack(home: Path, image: Image) -> None:
                 user=who,
                 group=who,
                 extra_groups=[],
+                preexec_fn=syscalls.die_with_parent,  # which is single-threaded
             )
         if done.returncode:
             said = (done.stderr or done.stdout)[-500:].strip()

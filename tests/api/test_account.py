@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from api_rig import Client, People, basic
 
-from pogo.rules.operations import permits
 from pogo.model import App
+from pogo.rules.operations import permits
 from pogo.services import people
 from pogo.services.platform import Platform
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import httpx2
 import pytest
@@ -17,70 +16,9 @@ from pogo.api import paging
 from pogo.api.paging import Wanted, parse
 from pogo.api.resources import catalog
 from pogo.errors import RangeNotSatisfiable
-from pogo.model import App, Release
 
 FIELDS = ("id", "version", "seq", "number")
 
-# Every endpoint of an app: method, path, a body that would do.
-OF_AN_APP: list[tuple[str, str, Any]] = [
-    ("GET", "", None),
-    ("PATCH", "", {"maintenance": True}),
-    ("DELETE", "", None),
-    ("GET", "/addons", None),
-    ("GET", "/addon-attachments", None),
-    ("GET", "/features", None),
-    ("GET", "/features/x", None),
-    ("PATCH", "/features/x", {"enabled": True}),
-    ("GET", "/sni-endpoints", None),
-    ("GET", "/log-drains", None),
-    ("POST", "/log-drains", {"url": "https://logs.example.com/"}),
-    ("GET", "/log-drains/x", None),
-    ("DELETE", "/log-drains/x", None),
-    ("GET", "/pipeline-couplings", None),
-    ("GET", "/available-stacks", None),
-    ("GET", "/available-dyno-sizes", None),
-    ("GET", "/collaborators", None),
-    ("GET", "/collaborators/bob@example.com", None),
-    ("POST", "/collaborators", {"user": "eve@example.com"}),
-    ("DELETE", "/collaborators/bob@example.com", None),
-    ("GET", "/config-vars", None),
-    ("PATCH", "/config-vars", {"A": "1"}),
-    ("GET", "/releases", None),
-    ("GET", "/releases/1", None),
-    ("GET", "/releases/1/config-vars", None),
-    ("POST", "/releases", {"release": "2"}),
-    ("GET", "/slugs/x", None),
-    ("POST", "/slugs", {"process_types": {"web": "x"}}),
-    ("GET", "/builds", None),
-    ("GET", "/builds/x", None),
-    ("DELETE", "/builds/x", None),
-    ("DELETE", "/build-cache", None),
-    ("POST", "/builds", {"source_blob": {"url": "http://127.0.0.1:9/x.tgz"}}),
-    ("POST", "/sources", None),
-    ("GET", "/buildpack-installations", None),
-    ("PUT", "/buildpack-installations", {"updates": []}),
-    ("GET", "/formation", None),
-    ("GET", "/formation/web", None),
-    ("PATCH", "/formation", {"updates": []}),
-    ("PATCH", "/formation/web", {"quantity": 1}),
-    ("GET", "/dynos", None),
-    ("GET", "/dynos/web.1", None),
-    ("POST", "/dynos", {"command": "bash"}),
-    ("POST", "/dynos/web.1", {"command": "bash"}),
-    ("POST", "/dynos/web.1/actions/copy", {"path": "Procfile"}),
-    ("POST", "/dynos/web.1/actions/forward", {"port": 8080}),
-    ("DELETE", "/dynos", None),
-    ("DELETE", "/dynos/web.1", None),
-    ("DELETE", "/formations/web", None),
-    ("POST", "/dynos/web.1/actions/stop", None),
-    ("POST", "/formations/web/actions/stop", None),
-    ("GET", "/domains", None),
-    ("GET", "/domains/x", None),
-    ("POST", "/domains", {"hostname": "www.example.com"}),
-    ("PATCH", "/domains/x", {}),
-    ("DELETE", "/domains/x", None),
-    ("POST", "/log-sessions", {}),
-]
 OF_THE_CALLER = [
     "/account",
     "/account/features",
@@ -101,24 +39,6 @@ OF_THE_CALLER = [
     "/users/~/apps",
     "/users/~/pipeline-couplings",
 ]
-
-
-def test_every_endpoint_of_an_app_asks_who_calls(everyone: People, app: App, release: Release) -> None:
-    for method, path, body in OF_AN_APP:
-        refused = everyone.nobody.call(method, f"/apps/shop{path}", body)
-        assert (refused.status_code, refused.json()["id"]) == (401, "unauthorized"), path
-        foreign = everyone.eve.call(method, f"/apps/shop{path}", body)
-        assert (foreign.status_code, foreign.json()["id"]) == (403, "forbidden"), path
-        unknown = everyone.ann.call(method, f"/apps/none{path}", body)
-        assert (unknown.status_code, unknown.json()["id"], unknown.json()["resource"]) == (404, "not_found", "app")
-
-
-def test_the_table_of_endpoints_is_complete(ann: Client) -> None:
-    """So that no endpoint of an app escapes the test above."""
-    paths = ann.http.get("/openapi.json").json()["paths"]
-    served = {(method.upper(), path) for path, methods in paths.items() for method in methods}
-    of_an_app = {pair for pair in served if pair[1].startswith("/apps/{app}")}
-    assert len(of_an_app) == len(OF_AN_APP)
 
 
 def test_lists_and_single_resources_of_the_caller(everyone: People) -> None:

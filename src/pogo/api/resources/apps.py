@@ -12,6 +12,7 @@ from pogo.api.show import apps as show
 from pogo.api.show.catalog import REGION, REGION_ALIASES
 from pogo.errors import InvalidParams, NotFound
 from pogo.model import App
+from pogo.rules.permissions import MANAGE
 from pogo.services import access, apps, releases
 
 router = resource_router()
@@ -69,7 +70,7 @@ def info(me: Me, app: TheApp, extended: bool = False) -> Response:
 @router.patch("/apps/{app}")
 def update(me: Me, app: TheApp, body: AppChange) -> Response:
     if body.name not in (None, app.name):
-        access.require_owner(app, me.user)
+        access.require(me.platform.db, app, me.user, MANAGE)
     changed = apps.update_app(
         me.platform.db, app, name=body.name, maintenance=body.maintenance, build_stack=body.build_stack
     )

@@ -25,6 +25,7 @@ import uvloop
 
 from pogo.api.app import create_app
 from pogo.api.rendezvous import AttachTarget, Rendezvous
+from pogo.api.show.webhooks import describer
 from pogo.api.ssh import SshServer
 from pogo.api.tls_stream import use_certificate
 from pogo.containers.agent import AgentContainers
@@ -51,6 +52,8 @@ from pogo.loops.traffic import PERIOD as TRAFFIC_PERIOD
 from pogo.loops.traffic import TrafficLoop
 from pogo.loops.turns import Leases, keep_turning
 from pogo.loops.usage import UsageLoop
+from pogo.loops.webhooks import PERIOD as WEBHOOKS_PERIOD
+from pogo.loops.webhooks import Webhooks
 from pogo.router.authority import Authority
 from pogo.router.config import Files, one_at_a_time
 from pogo.router.haproxy import HaproxyRouter
@@ -119,6 +122,7 @@ def assemble(settings: Settings) -> Platform:
 async def serve(settings: Settings) -> None:
     platform = assemble(settings)
     platform.hints.bind(asyncio.get_running_loop())
+    platform.db.describe = describer(settings)
     routes = RouterLoop(platform)
     await routes.begin()
 
@@ -126,7 +130,10 @@ async def serve(settings: Settings) -> None:
         routes.on_records(records)
         platform.traffic.count(records, routes.apps)
 
-    router_log = RouterLog(settings.run_dir / "router-log.sock", on_records)
+    def on_start() -> None:
+        platform.hints.wake("router", "certificates")
+
+    router_log = RouterLog(Files.of(settings).log_socket, on_records, on_start)
     await router_log.start()
     context = _own_tls(platform)
     rendezvous = _rendezvous(platform, context)
@@ -201,6 +208,7 @@ def _loops(platform: Platform, routes: RouterLoop, context: ssl.SSLContext) -> l
         keep_turning(held, "acme", acme_loop.turn, acme_loop.period),
         keep_turning(held, "usage", UsageLoop(platform).turn, usage.PERIOD),
         keep_turning(held, "drains", Drains(platform).turn, DRAINS_PERIOD),
+        keep_turning(held, "webhooks", Webhooks(platform).turn, WEBHOOKS_PERIOD),
         keep_turning(held, "cleanup", Cleanup(platform).turn, CLEANUP_PERIOD),
         Builds(platform).run(),
         dynos_loop.watch(),

@@ -28,7 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from pogo.router import Server
-from pogo.router.config import Files, write
+from pogo.router.config import Files, command, write
 from pogo.router.haproxy import HaproxyRouter
 from pogo.router.log_receiver import RouterLog
 from pogo.rules.router_log import RouterRecord
@@ -86,13 +86,14 @@ class Edge:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop)
 
     def start(self) -> None:
-        write(self.settings)
+        self.paths.default_certificate.parent.mkdir(parents=True)
         self.paths.default_certificate.write_bytes(certificate("localhost", "*.localhost"))
+        write(self.settings)
         self.run(self.log.start())
         self.start_haproxy()
 
     def start_haproxy(self) -> None:
-        self.process = subprocess.Popen(["haproxy", "-W", "-q", "-f", str(self.paths.config)], start_new_session=True)
+        self.process = subprocess.Popen([*command(self.settings), "-q"], start_new_session=True)
         wait_until(self._answers, "HAProxy does not start")
 
     def kill_haproxy(self) -> None:
@@ -113,7 +114,7 @@ class Edge:
 
     def _answers(self) -> bool:
         try:
-            return self.run(fetch(self.settings.http_port, "none.invalid")).status in (404, 503)
+            return self.run(fetch(self.settings.http_port, "localhost")).status > 0
         except OSError:
             return False
 

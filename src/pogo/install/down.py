@@ -34,7 +34,7 @@ def down(checkout: Path, *, keep_dynos: bool, purge: bool, yes: bool) -> None:
             environment |= {name: value for name, value in os.environ.items() if name.startswith("POGO_")}
             run(here.environment / "bin" / "pogo-agent", "cleanup", env=environment, timeout=300)
             say("stopped")
-    for name in ("pogod.sock", "haproxy.sock", "router-log.sock"):
+    for name in ("pogod.sock", "haproxy.sock", "haproxy-master.sock", "router-log.sock"):
         (here.settings.run_dir / name).unlink(missing_ok=True)
     if purge:
         with step("State") as say:

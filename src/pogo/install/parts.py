@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from pogo.install import certificates
 from pogo.install.runit import Runit
 from pogo.install.supervision import Service, Supervisor, systemd_is_here
 from pogo.install.systemd import Systemd
-from pogo.router.config import Files
+from pogo.router import config as router_config
 from pogo.settings import Settings
 
 DEFAULT_STATE = Path("/var/lib/pogo")
@@ -23,7 +22,6 @@ def services(settings: Settings, environment: Path, config: Path) -> list[Servic
     mirror = Service(
         "mirror", (str(programs / "pogo-mirror"), "serve"), settings.user, shared, _mirror_inputs(settings)
     )
-    haproxy = ("/usr/sbin/haproxy", "-W", "-db", "-f", str(Files.of(settings).config))
     return [
         Service(
             "agent",
@@ -36,7 +34,8 @@ def services(settings: Settings, environment: Path, config: Path) -> list[Servic
             "pogod", (str(programs / "pogod"),), settings.user, shared, inputs + certificates.fingerprint(settings)
         ),
         *([mirror] if settings.mirror != "off" else []),
-        Service("router", haproxy, "root", {}, _router_inputs(settings)),
+        # What it reads at its start may change while it runs: `takeover.py`.
+        Service("router", router_config.command(settings), "root", {}, ""),
     ]
 
 
@@ -47,15 +46,6 @@ def _mirror_inputs(settings: Settings) -> str:
     signed = certificates.fingerprint(settings, "mirror/ca.pem") if settings.mirror == "answer" else ""
     own = {name for name in Settings.model_fields if name.startswith(("mirror", "build_"))}
     return settings.model_dump_json(include={*own, "state_dir", "cache_dir", "stacks", "default_stack"}) + text + signed
-
-
-def _router_inputs(settings: Settings) -> str:
-    """What HAProxy reads at its start."""
-    digest = hashlib.sha256()
-    for path in sorted(Files.of(settings).directory.rglob("*")):
-        if path.is_file():
-            digest.update(f"{path}\n".encode() + path.read_bytes())
-    return digest.hexdigest()
 
 
 def supervisor(settings: Settings, checkout: Path) -> Supervisor:

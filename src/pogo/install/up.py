@@ -15,7 +15,18 @@ from typing import Any
 
 from pogo.agent import stack
 from pogo.errors import PogoError, Unavailable
-from pogo.install import build_env, certificates, configuration, first_app, parts, places, ports, processes, trust
+from pogo.install import (
+    build_env,
+    certificates,
+    configuration,
+    first_app,
+    parts,
+    places,
+    ports,
+    processes,
+    takeover,
+    trust,
+)
 from pogo.install import caller as callers
 from pogo.install.caller import Caller
 from pogo.install.doctor import report
@@ -148,13 +159,14 @@ def _platform(here: Installation, say: Say) -> dict[str, Any]:
     router_config.write(settings)
     services = parts.services(settings, here.environment, here.config)
     stale = [service for service in services if not up_to_date(supervisor, service)]
-    if any(service.name == "router" for service in stale):
+    new_router = all(service.name != "router" for service in stale) and takeover.needed(settings)
+    if new_router or any(service.name == "router" for service in stale):
         run("/usr/sbin/haproxy", "-c", "-q", "-f", router_config.Files.of(settings).config)
     supervisor.install(services)
     supervisor.retire(services)
     if any(service.name == "pogod" for service in stale):
         supervisor.stop("pogod")  # the schema may change now
-    if not stale and _is_settled(here):
+    if not stale and not new_router and _is_settled(here):
         say("runs, up to date")
         return {"token": None, "password": None, "apps": []}
     say("database")
@@ -162,6 +174,9 @@ def _platform(here: Installation, say: Say) -> dict[str, Any]:
     for service in stale:
         say(f"starting {service.name}")
         supervisor.start(service.name)
+    if new_router:  # after pogod, who has to know what the new one wants
+        say("router: takeover")
+        takeover.take_over(settings, supervisor)
     _until_healthy(here, services, say)
     say("started" if len(stale) == len(services) else f"restarted: {_names(stale)}" if stale else "runs, up to date")
     return found

@@ -6,6 +6,7 @@ land in the spare backends and the two maps declared here. Why: docs/decisions/0
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -54,18 +55,26 @@ WILDCARD_DEPTH = 6
 # How long a request waits for a starting dyno (Heroku's H20), and how often it looks, in ms.
 BOOT_WAIT = 75
 BOOT_LOOK = 25
+# How long a request waits for a router without routes (just started) in s.
+ROUTES_WAIT = 20
+PROGRAM = Path("/usr/sbin/haproxy")
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where the parts of the configuration lie: all under `<state>/haproxy`, but for the log socket."""
+    """Where the parts of the configuration lie: all under `<state>/haproxy`, but for the sockets.
+
+    master_socket: of HAProxy's first process, which knows those that only finish what they have.
+    """
 
     directory: Path
     log_socket: Path
+    master_socket: Path
 
     @classmethod
     def of(cls, settings: Settings) -> Files:
-        return cls(settings.state_dir / "haproxy", settings.run_dir / "router-log.sock")
+        run = settings.run_dir
+        return cls(settings.state_dir / "haproxy", run / "router-log.sock", run / "haproxy-master.sock")
 
     @property
     def config(self) -> Path:
@@ -123,6 +132,13 @@ class Files:
         return self.directory / "certs" / "default.pem"
 
 
+def command(settings: Settings) -> tuple[str, ...]:
+    """How HAProxy is started: a master, which stays, and a worker, which a new one takes over on SIGUSR2."""
+    paths = Files.of(settings)
+    master = f"{paths.master_socket},mode,660,user,{settings.user},group,{settings.user},level,operator"
+    return (str(PROGRAM), "-W", "-db", "-S", master, "-f", str(paths.config))
+
+
 def backend_name(slot: int) -> str:
     return f"app{slot:04d}"
 
@@ -132,11 +148,12 @@ def websockets_name(slot: int) -> str:
     return f"app{slot:04d}-ws"
 
 
-def render(settings: Settings, *, as_root: bool = True) -> str:
+def render(settings: Settings, *, as_root: bool = True, configuration: str = "none") -> str:
     """The text of haproxy.cfg.
 
     as_root: HAProxy is started as root, binds its ports and becomes user `haproxy`, group `settings.user`.
     Otherwise it stays who it is, which has to be a user that may bind the ports.
+    configuration: names all that HAProxy reads at its start, for `show env`.
     """
     paths = Files.of(settings)
     own_hosts = [f"{name}.{settings.domain}" for name in ("api", "git", "dashboard")]
@@ -148,6 +165,7 @@ def render(settings: Settings, *, as_root: bool = True) -> str:
         identity=f"    user haproxy\n    group {settings.user}\n" if as_root else "",
         socket_owner=f"user {settings.user} group {settings.user} " if as_root else "",
         admin_socket=settings.router_socket,
+        configuration=configuration,
         log_socket=paths.log_socket,
         daemon_socket=settings.daemon_socket,
         http=f"{bind}:{settings.http_port}",
@@ -227,15 +245,30 @@ def _spare_backends(slots: Sequence[int]) -> str:
 def write(settings: Settings, *, as_root: bool = True) -> bool:
     """Write the configuration and all files it names but the certificates. True if anything changed.
 
-    HAProxy must then be started, or restarted if it runs: dynos are not touched by that, and the next
-    `Router.apply` brings the routes back.
+    HAProxy must then be started, or take it over if it runs (`install/takeover.py`); the next `Router.apply` brings
+    the routes back.
     """
+    wanted = _wanted(settings, as_root=as_root)
     paths = Files.of(settings)
     for directory in (paths.directory, paths.pages):
         directory.mkdir(parents=True, exist_ok=True)
     paths.certificates.parent.mkdir(mode=0o700, exist_ok=True)
+    changed = [path for path, text in wanted.items() if _replace(path, text)]
+    return bool(changed)
+
+
+def configuration(settings: Settings) -> str:
+    """Names what `write` writes, the default certificate and the program: 16 hex digits, in HAProxy's environment."""
+    digest = hashlib.sha256(repr(sorted(_wanted(settings, named=False).items())).encode())
+    for path in (PROGRAM, Files.of(settings).default_certificate):
+        digest.update(path.read_bytes() if path.exists() else b"")
+    return digest.hexdigest()[:16]
+
+
+def _wanted(settings: Settings, *, as_root: bool = True, named: bool = True) -> dict[Path, str]:
+    paths = Files.of(settings)
     wanted = {
-        paths.config: render(settings, as_root=as_root),
+        paths.config: render(settings, as_root=as_root, configuration=configuration(settings) if named else "none"),
         paths.hosts: "",
         paths.refusals: "",
         paths.answers: "",
@@ -248,13 +281,12 @@ def write(settings: Settings, *, as_root: bool = True) -> bool:
     }
     for name in ("application-error", "maintenance", "unknown-host"):
         wanted[paths.pages / f"{name}.html"] = _page(name)
-    changed = [path for path, text in wanted.items() if _replace(path, text)]
-    return bool(changed)
+    return wanted
 
 
 def _waiting(paths: Files) -> str:
     text = (files("pogo.router") / "wait.lua").read_text()
-    values = {"REFUSALS": paths.refusals, "SECONDS": BOOT_WAIT, "PAUSE_MS": BOOT_LOOK}
+    values = {"REFUSALS": paths.refusals, "SECONDS": BOOT_WAIT, "PAUSE_MS": BOOT_LOOK, "ROUTES_SECONDS": ROUTES_WAIT}
     for name, value in values.items():
         text = text.replace(f"@{name}@", str(value))
     return text

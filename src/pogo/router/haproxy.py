@@ -88,8 +88,27 @@ class HaproxyRouter:
             busy = frozenset[str]()
             if draining:
                 (stat,) = await _ask(reader, writer, ["show stat -1 4 -1"])
-                busy = frozenset(server for backend, server in _with_sessions(stat) if (backend, server) in draining)
+                with_sessions = [*_with_sessions(stat), *await self._of_old_workers()]
+                busy = frozenset(server for backend, server in with_sessions if (backend, server) in draining)
             return Applied(changes, busy)
+        finally:
+            writer.close()
+
+    async def _of_old_workers(self) -> list[tuple[str, str]]:
+        """Servers that have requests through workers that were taken over and finish what they have."""
+        if not self._paths.master_socket.exists():
+            return []
+        found: list[tuple[str, str]] = []
+        for pid in _old_workers(await self._ask_master("show proc")):
+            found += _with_sessions(await self._ask_master(f"@!{pid} show stat -1 4 -1"))
+        return found
+
+    async def _ask_master(self, command: str) -> str:
+        reader, writer = await asyncio.open_unix_connection(str(self._paths.master_socket), limit=_LONGEST_ANSWER)
+        try:
+            writer.write(f"{command}\n".encode())
+            writer.write_eof()
+            return (await reader.read()).decode(errors="replace")
         finally:
             writer.close()
 
@@ -150,9 +169,15 @@ def parse_map(text: str) -> dict[str, str]:
     return {key: value for _, key, value in (line.split(" ", 2) for line in text.splitlines() if line)}
 
 
+def _old_workers(text: str) -> list[int]:
+    """From `show proc`: a table below a heading, then the next heading."""
+    rows = text.partition("# old workers")[2].partition("# programs")[0].splitlines()
+    return [int(row.split()[0]) for row in rows if row.strip()]
+
+
 def _with_sessions(text: str) -> Iterable[tuple[str, str]]:
     """Servers that have requests in flight or queued, from `show stat` (CSV)."""
-    for row in csv.DictReader(text.removeprefix("# ").splitlines()):
+    for row in csv.DictReader(text.strip().removeprefix("# ").splitlines()):
         if int(row["scur"] or 0) + int(row["qcur"] or 0) > 0:
             yield row["pxname"], row["svname"]
 

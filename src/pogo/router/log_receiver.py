@@ -14,11 +14,20 @@ log = structlog.get_logger()
 
 
 class RouterLog:
-    """on_records: called in the event loop with each batch, in order; it must be quick and should not raise."""
+    """on_records: called in the event loop with each batch, in order; it must be quick and should not raise.
 
-    def __init__(self, socket_path: Path, on_records: Callable[[list[RouterRecord]], None]) -> None:
+    on_start: called when HAProxy connects, which it does at its start: it has no routes then.
+    """
+
+    def __init__(
+        self,
+        socket_path: Path,
+        on_records: Callable[[list[RouterRecord]], None],
+        on_start: Callable[[], None] = lambda: None,
+    ) -> None:
         self._path = socket_path
         self._on_records = on_records
+        self._on_start = on_start
         self._server: asyncio.AbstractServer | None = None
         self._connections: set[_Connection] = set()
 
@@ -41,6 +50,7 @@ class RouterLog:
         self._server = None
 
     def _connection(self) -> _Connection:
+        self._on_start()
         return _Connection(self._connections, self._on_records)
 
 

@@ -13,7 +13,10 @@ import signal
 import time
 from pathlib import Path
 
+from pogo.agent import syscalls
+
 ROOT = Path("/sys/fs/cgroup")
+_FAVOUR = "favordynmods"
 BACKGROUND_SHARES = 16  # an eighth of the smallest dyno's
 _IO_WEIGHTS = ("io.bfq.weight", "io.weight", "blkio.bfq.weight", "blkio.weight")
 _IO_BACKGROUND = 10  # of 100 for a group that nobody has set
@@ -25,6 +28,26 @@ TCP_APART = (ROOT / "memory" / "memory.kmem.tcp.limit_in_bytes").exists()
 
 def hierarchies() -> list[Path]:
     return [ROOT] if UNIFIED else [path for path in ROOT.iterdir() if (path / "cgroup.procs").exists()]
+
+
+def moves_are_favoured(change: bool = False) -> bool:
+    """Whether processes change their group without a wait for all CPUs, as they do at both ends of a container.
+
+    A setting of the whole machine, in any layout, that the hierarchy of v2 holds (Linux 6.0). `change` tries to make
+    it so: boots are 5 ms shorter then, for some nanoseconds of each fork.
+    """
+    for row in Path("/proc/self/mountinfo").read_text().splitlines():
+        kind, _, options = row.partition(" - ")[2].split()
+        if kind == "cgroup2":
+            there = options.split(",")[1:]  # the first one is rw
+            if change and _FAVOUR not in there:
+                try:
+                    syscalls.reconfigure(row.split()[4], [*there, _FAVOUR])
+                except OSError:
+                    return False  # an older kernel, or not ours to change: it works without
+                return True
+            return _FAVOUR in there
+    return False
 
 
 def _processes_file(group: str) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pogo.agent import lxc, rootfs
+from pogo.agent import cgroups, lxc, rootfs
 from pogo.agent.installation import BadConfiguration, Installation
 
 # Linux counts the watchers of files in every container as root's, too, of whom it allows 128: a single dyno could take
@@ -21,11 +21,12 @@ _ROOM = {
 
 
 def make_room() -> None:
-    """Raises limits of this machine that all containers share; none is lowered."""
+    """Raises limits of this machine that all containers share; none is lowered. Lets processes change groups faster."""
     for name, wanted in _ROOM.items():
         file = Path("/proc/sys", name)
         if file.exists() and int(file.read_text()) < wanted:
             file.write_text(str(wanted))
+    cgroups.moves_are_favoured(change=True)
 
 
 def prepare(ours: Installation) -> None:

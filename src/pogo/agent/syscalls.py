@@ -11,7 +11,7 @@ import fcntl
 import os
 import signal
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from pathlib import Path
 
@@ -28,9 +28,9 @@ _AT_EMPTY_PATH = 0x1000
 _OPEN_TREE_CLONE, _OPEN_TREE_CLOEXEC = 1, os.O_CLOEXEC
 _MOVE_MOUNT_F_EMPTY_PATH = 4
 _FSOPEN_CLOEXEC, _FSMOUNT_CLOEXEC = 1, 1
-_FSCONFIG_SET_FLAG, _FSCONFIG_SET_STRING, _FSCONFIG_CMD_CREATE = 0, 1, 6
+_FSCONFIG_SET_FLAG, _FSCONFIG_SET_STRING, _FSCONFIG_CMD_CREATE, _FSCONFIG_CMD_RECONFIGURE = 0, 1, 6, 7
 _FALLOC_FL_KEEP_SIZE, _FALLOC_FL_PUNCH_HOLE = 1, 2
-_OPEN_TREE, _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT, _MOUNT_SETATTR = 428, 429, 430, 431, 432, 442
+_OPEN_TREE, _MOVE_MOUNT, _FSOPEN, _FSCONFIG, _FSMOUNT, _FSPICK, _MOUNT_SETATTR = 428, 429, 430, 431, 432, 433, 442
 
 _LOOP_CTL_GET_FREE, _LOOP_CONFIGURE, _LOOP_GET_STATUS64 = 0x4C82, 0x4C0A, 0x4C05
 _LO_FLAGS_READ_ONLY, _LO_FLAGS_AUTOCLEAR = 1, 4
@@ -111,6 +111,17 @@ def new_mount(kind: str, options: Mapping[str, str], attributes: int) -> int:
         return _syscall("fsmount", _FSMOUNT, fs, ctypes.c_uint(_FSMOUNT_CLOEXEC), ctypes.c_uint(attributes))
     except OSError as error:
         raise OSError(error.errno, f"{error.strerror} {_explanation(fs)}".rstrip()) from error
+    finally:
+        os.close(fs)
+
+
+def reconfigure(path: str, flags: Iterable[str]) -> None:
+    """Gives a filesystem that is mounted at `path` these options, all without a value; what is left out is off then."""
+    fs = _syscall("fspick", _FSPICK, ctypes.c_int(_AT_FDCWD), path.encode(), ctypes.c_uint(_FSOPEN_CLOEXEC))
+    try:
+        for flag in flags:
+            _syscall(f"fsconfig {flag}", _FSCONFIG, fs, ctypes.c_uint(_FSCONFIG_SET_FLAG), flag.encode(), None, 0)
+        _syscall(f"change {path}", _FSCONFIG, fs, ctypes.c_uint(_FSCONFIG_CMD_RECONFIGURE), None, None, 0)
     finally:
         os.close(fs)
 

@@ -152,7 +152,8 @@ def control_groups(uid: int) -> Check:
     if lacking:
         advice = f"Mount or enable the controllers {', '.join(lacking)}: without them dynos have no such limit."
         return failed(AREA, name, f"{layout}, without {', '.join(lacking)}", advice, needed=True)
-    return ok(AREA, name, f"{layout}; memory, cpu and pids can be limited")
+    moves = "moves are favoured" if cgroups.moves_are_favoured() else "moves are not favoured, so boots take longer"
+    return ok(AREA, name, f"{layout}; memory, cpu and pids can be limited; {moves}")
 
 
 def images_check(mounted: str, unpacked: str) -> Check:

@@ -1,0 +1,150 @@
+"""Dynos, their logs and checks."""
+
+from __future__ import annotations
+
+from pogo.cli.parser import Arg, Command, Flag
+from pogo.cli.table.flags import APP, DYNO, INSIDE, JSON, RUN_FLAGS, TYPE
+
+COMMANDS = (
+    Command("checks", "checks:show", "show how web dynos are checked", (), (*APP, JSON)),
+    Command(
+        "checks:set",
+        "checks:assign",
+        "set ready=/path, live=/path, period=10, timeout=5 (seconds), failures=3",
+        (),
+        APP,
+        strict=False,
+    ),
+    Command("checks:unset", "checks:unset", "back to the default: live, ready, …", (), APP, strict=False),
+    Command("drains", "drains:show", "list where the log of an app is sent to", (), (*APP, JSON)),
+    Command(
+        "drains:add", "drains:add", "send the log to https://, syslog+tls:// or syslog://", (Arg("url", True),), APP
+    ),
+    Command("drains:remove", "drains:remove", "stop sending the log there", (Arg("url", True),), APP),
+    Command(
+        "logs",
+        "logs:show",
+        "show the latest log lines",
+        (),
+        (
+            *APP,
+            Flag("dyno-name", "d", "only this dyno, as web.1", option=True, also=("dyno",)),
+            Flag("force-colors", help="colours even when not on a terminal"),
+            Flag("no-color", help="no colours", hidden=True, excludes=("force-colors",)),
+            Flag("num", "n", "number of lines (100)", option=True, integer=True),
+            Flag("process-type", "p", "only this process type", option=True, excludes=("dyno-name", "ps")),
+            Flag("ps", "p", "only this process type", option=True, hidden=True, excludes=("dyno-name",)),
+            Flag("source", "s", "only app, or only heroku (the platform)", option=True),
+            Flag("tail", "t", "go on with new lines as they come"),
+        ),
+    ),
+    Command(
+        "ps",
+        "ps:show",
+        "list the dynos of an app",
+        (),
+        (*APP, JSON, Flag("no-wrap", help="accepted, without effect: nothing is wrapped")),
+        strict=False,
+    ),
+    Command(
+        "ps:copy",
+        "inside:copy",
+        "copy a file out of a running dyno",
+        (Arg("file", True),),
+        (*APP, INSIDE, Flag("output", "o", "its name here", option=True)),
+    ),
+    Command(
+        "ps:exec",
+        "inside:execute",
+        "run a command, or a shell, inside a running dyno",
+        (),
+        (*APP, INSIDE, Flag("status", help="list the dynos that can be gone into")),
+        strict=False,
+    ),
+    Command(
+        "ps:forward",
+        "inside:forward",
+        "forward local ports to a running dyno: 8080, or 9000:8080 (local:dyno), several with commas",
+        (Arg("port", True),),
+        (*APP, INSIDE, Flag("localPort", "p", "the local port", option=True, hidden=True)),
+    ),
+    Command(
+        "ps:restart",
+        "ps:restart",
+        "restart dynos",
+        (Arg("dyno", help="a dyno or a process type"),),
+        (*APP, DYNO, TYPE),
+        ("dyno:restart", "restart"),
+    ),
+    Command(
+        "ps:scale",
+        "ps:scale",
+        "show or set how many dynos run: web=2 worker+1 web=1:basic",
+        (),
+        APP,
+        ("dyno:scale", "scale"),
+        strict=False,
+    ),
+    Command(
+        "ps:stop",
+        "ps:stop",
+        "stop dynos",
+        (Arg("dyno", help="a dyno or a process type"),),
+        (*APP, DYNO, TYPE),
+        ("dyno:stop", "ps:kill", "dyno:kill", "stop", "kill"),
+    ),
+    Command(
+        "ps:type",
+        "ps:type_",
+        "show or set the size of dynos: basic, or web=standard-1x",
+        (),
+        APP,
+        ("ps:resize", "dyno:resize", "resize", "dyno:type"),
+        strict=False,
+    ),
+    Command(
+        "ps:wait",
+        "ps:wait",
+        "wait until all dynos run the latest release",
+        (),
+        (
+            *APP,
+            Flag("type", "t", "only this process type", option=True),
+            Flag("wait-interval", "w", "seconds between two looks (10)", option=True, integer=True),
+            Flag("with-run", "R", "one-off dynos too", excludes=("type",)),
+        ),
+    ),
+    Command(
+        "run",
+        "run:attach",
+        "run a command in a one-off dyno, attached to this terminal",
+        (),
+        (
+            *RUN_FLAGS,
+            Flag("exit-code", "x", "accepted: the exit status is always passed on"),
+            Flag("no-notify", help="accepted, without effect: there are no notifications"),
+            Flag("no-tty", help="no terminal, as with a pipe"),
+        ),
+        strict=False,
+    ),
+    Command(
+        "run:detached",
+        "run:detach",
+        "run a command in a one-off dyno in the background",
+        (),
+        (*RUN_FLAGS, Flag("tail", "t", "show its log")),
+        strict=False,
+    ),
+    Command(
+        "run:inside",
+        "inside:run",
+        "run a command inside a running dyno",
+        (Arg("dyno_name", True), Arg("command", True)),
+        (
+            *APP,
+            Flag("exit-code", "x", "accepted: the exit status is always passed on"),
+            Flag("no-launcher", help="accepted, without effect: there is no launcher here"),
+        ),
+        strict=False,
+    ),
+)

@@ -21,7 +21,7 @@ from pogo.git.receive import Receiver
 from pogo.git.repositories import Repositories
 from pogo.model import App, User
 from pogo.rules import operations
-from pogo.services import access, apps, people
+from pogo.services import access, apps, audit, people
 from pogo.services.platform import Platform
 
 log = structlog.get_logger()
@@ -94,6 +94,9 @@ class Bridge:
                 "The token is not valid, or has expired. Log in again by: pogo login\n"
                 "As the password git needs an API token of this platform, with any user name."
             ) from None
+        who = audit.actor()
+        if who:
+            who.user, who.authorization_id = authorization.user, authorization.id
         needed = WRITING if service == "git-receive-pack" else READING
         if not needed.intersection(authorization.scope):
             raise Forbidden(f"This token does not allow it: its scope is {', '.join(authorization.scope)}.")
@@ -114,6 +117,7 @@ class Bridge:
 
     async def _push(self, env: dict[str, str], app: App, user: User, receive: Receive, send: Send) -> None:
         push = self.pushes.begin(app, user)
+        push.actor = audit.actor()
         env |= {
             "POGO_HOOK_SOCKET": str(self.platform.settings.daemon_socket),
             "POGO_HOOK_PUSH": push.id,

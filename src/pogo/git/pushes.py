@@ -10,13 +10,17 @@ from dataclasses import dataclass, field
 from pogo.errors import NotFound
 from pogo.model import App, Build, User
 from pogo.rules.git_refs import RefUpdate
+from pogo.services.audit import Actor
 
 SOURCES = "sources/push-"
 
 
 @dataclass(eq=False)
 class Push:
-    """One `git receive-pack`. secret: known to its hook only. deploy: what is built, once that is decided."""
+    """One `git receive-pack`. secret: known to its hook only. deploy: what is built, once that is decided.
+
+    actor: for the audit record: the hook's own requests come from this machine.
+    """
 
     app: App
     user: User
@@ -24,6 +28,7 @@ class Push:
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     deploy: RefUpdate | None = None
     build: Build | None = None
+    actor: Actor | None = None
     my_turn: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property

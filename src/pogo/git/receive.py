@@ -20,7 +20,7 @@ from pogo.git.pushes import SOURCES, Push, Pushes
 from pogo.git.repositories import Repositories
 from pogo.model import Build
 from pogo.rules import git_refs
-from pogo.services import access, builds, releases, sources
+from pogo.services import access, audit, builds, releases, sources
 from pogo.services.platform import Platform
 
 log = structlog.get_logger()
@@ -124,7 +124,8 @@ class Receiver:
         try:
             await asyncio.to_thread(platform.store.put, push.source, body.chunks())
             app = await platform.call(access.find_app, push.user, push.app.id)
-            push.build = await platform.call(builds.start_build, app, push.user, push.source, deploy.new)
+            with audit.acting(push.actor):
+                push.build = await platform.call(builds.start_build, app, push.user, push.source, deploy.new)
         except PogoError as error:
             await body.discard()
             return _told(_refused(error))

@@ -22,7 +22,7 @@ MOST = 200_000  # events that are kept, however young
 MOST_CHANGES = 50  # of one event
 _LONGEST = 500
 # Rows that come and go by reading, by clients on their way in, or by this module.
-_UNTOLD = frozenset({"audit_events", "browser_logins", "failed_logins", "leases", "log_sessions"})
+_UNTOLD = frozenset({"audit_events", "browser_logins", "failed_logins", "leases", "log_sessions", "webhook_deliveries", "webhook_events"})
 
 
 @dataclass
@@ -49,11 +49,11 @@ def actor() -> Actor | None:
 
 
 @contextmanager
-def acting(who: Actor) -> Iterator[Actor]:
+def acting(who: Actor | None) -> Iterator[None]:
     """What is written inside, also in threads begun there, is recorded as of this actor."""
     token = _actor.set(who)
     try:
-        yield who
+        yield
     finally:
         _actor.reset(token)
 

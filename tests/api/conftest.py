@@ -15,6 +15,7 @@ from heroku_schema import HerokuSchema, load
 from starlette.testclient import TestClient
 
 from pogo.api.app import create_app
+from pogo.api.show.webhooks import describer
 from pogo.containers.memory import MemoryContainers
 from pogo.logs.files import FileLogs
 from pogo.logs.transcripts import Transcripts
@@ -51,6 +52,7 @@ def hints() -> RecordedHints:
 @pytest.fixture
 def platform(settings: Settings, db: Database, hints: RecordedHints) -> Platform:
     state = settings.state_dir
+    db.describe = describer(settings)
     return Platform(
         settings=settings,
         db=db,

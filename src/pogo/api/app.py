@@ -52,6 +52,7 @@ from pogo.api.resources import (
     teams,
     transfers,
     two_factor,
+    webhooks,
 )
 from pogo.errors import BadRequest, InvalidParams, NotFound, PogoError, RateLimited, Unauthorized
 from pogo.services.platform import Platform
@@ -89,6 +90,7 @@ RESOURCES = (
     sni_endpoints,
     acm,
     drains,
+    webhooks,
     features,
     checks,
     router_settings,

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 
-from pogo.addresses import resolve
+from pogo import outbound
 from pogo.api import signed_urls
 from pogo.api.streaming import CHUNK
 from pogo.errors import InvalidParams, NotFound
@@ -60,10 +60,8 @@ async def _stored(platform: Platform, key: str) -> AsyncIterator[bytes]:
 
 async def _fetched(url: str, *, private: bool) -> AsyncIterator[bytes]:
     try:
-        async with asyncio.timeout(TOTAL), httpx2.AsyncClient(timeout=TIMEOUT, trust_env=True) as client:
+        async with asyncio.timeout(TOTAL), outbound.client(TIMEOUT, private=private) as client:
             for _ in range(REDIRECTS + 1):
-                if not private:
-                    await _check_public(url)
                 async with client.stream("GET", url) as response:
                     if response.is_redirect:
                         url = str(response.url.join(response.headers["location"]))
@@ -75,17 +73,5 @@ async def _fetched(url: str, *, private: bool) -> AsyncIterator[bytes]:
                     return
         raise InvalidParams(f"The source cannot be fetched: more than {REDIRECTS} redirects.")
     except (httpx2.HTTPError, httpx2.InvalidURL, TimeoutError) as failure:
-        raise InvalidParams(f"The source cannot be fetched: {failure or type(failure).__name__}.") from failure
-
-
-async def _check_public(url: str) -> None:
-    """Refuse addresses that only this machine or its network can reach: users must not look around there."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or 443
-    except ValueError as failure:
-        raise InvalidParams(f"The source cannot be fetched: {failure}.") from failure
-    try:
-        await resolve(host, port, private=False)
-    except InvalidParams as refused:
-        raise InvalidParams(f"The source cannot be fetched: {refused.message}") from None
+        why = str(failure).rstrip(".") or type(failure).__name__
+        raise InvalidParams(f"The source cannot be fetched: {why}.") from failure

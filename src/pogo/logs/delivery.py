@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import httpx2
 
+from pogo import outbound
 from pogo.addresses import resolve
 from pogo.errors import InvalidParams, Unavailable
 from pogo.rules import drains as rules
@@ -61,12 +62,10 @@ class Delivery:
 
     async def _post(self, messages: Sequence[rules.Message]) -> None:
         address = self._address
-        ip = await resolve(address.host, address.port, private=self._private)
+        host = f"[{address.host}]" if ":" in address.host else address.host
         if self._client is None:
-            self._client = httpx2.AsyncClient(timeout=TIMEOUT, trust_env=False, verify=ssl.create_default_context())
-        usual = address.port == rules.PORTS[address.scheme]
+            self._client = outbound.client(TIMEOUT, private=self._private, keep=True)
         headers = {
-            "Host": address.host if usual else f"{address.host}:{address.port}",
             "Content-Type": rules.LOGPLEX_TYPE,
             "User-Agent": "Pogoapp-Logplex",
             "Logplex-Msg-Count": str(len(messages)),
@@ -74,11 +73,10 @@ class Delivery:
             "Logplex-Drain-Token": self._token,
         }
         response = await self._client.post(
-            f"{address.scheme}://{f'[{ip}]' if ':' in ip else ip}:{address.port}{address.target}",
+            f"{address.scheme}://{host}:{address.port}{address.target}",
             content=rules.logplex_body(messages),
             headers=headers,
             auth=httpx2.BasicAuth(*address.credentials) if address.credentials else httpx2.USE_CLIENT_DEFAULT,
-            extensions={"sni_hostname": address.host},
         )
         if response.status_code in _UNWANTED:
             raise Refused(f"{address.host} answers {response.status_code}")

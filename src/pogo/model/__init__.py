@@ -19,6 +19,7 @@ from pogo.model.pipelines import Pipeline, PipelineCoupling, Promotion, Promotio
 from pogo.model.setups import AppSetup, BuildpackName, Mirror
 from pogo.model.teams import Team, TeamInvitation, TeamMember
 from pogo.model.transfers import AppTransfer
+from pogo.model.webhooks import Webhook, WebhookDelivery, WebhookEvent
 
 __all__ = [
     "AcmeAccount",
@@ -57,5 +58,8 @@ __all__ = [
     "TeamInvitation",
     "TeamMember",
     "User",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookEvent",
     "utcnow",
 ]

@@ -22,7 +22,9 @@ MOST = 200_000  # events that are kept, however young
 MOST_CHANGES = 50  # of one event
 _LONGEST = 500
 # Rows that come and go by reading, by clients on their way in, or by this module.
-_UNTOLD = frozenset({"audit_events", "browser_logins", "failed_logins", "leases", "log_sessions", "webhook_deliveries", "webhook_events"})
+_UNTOLD = frozenset(
+    {"audit_events", "browser_logins", "failed_logins", "leases", "log_sessions", "webhook_deliveries", "webhook_events"}
+)
 
 
 @dataclass

@@ -14,7 +14,7 @@ from pogo.errors import InvalidParams, NotFound
 from pogo.model import App, Build, Release, Slug, User, utcnow
 from pogo.rules import build_queue, names
 from pogo.rules.build_queue import Started
-from pogo.services import uploads
+from pogo.services import events, uploads
 from pogo.services.database import Database
 from pogo.services.releases import add_release
 
@@ -278,4 +278,7 @@ def fail_build(db: Database, build: Build, failure: str) -> bool:
         mine = (Build.id == build.id, Build.claim_token == build.claim_token, Build.status == "pending")
         free = {"claim_token": None, "claim_until": None}
         values = {"status": "failed", "failure": failure[:2000], "updated_at": utcnow(), **free}
-        return session.scalar(update(Build).where(*mine).values(**values).returning(Build.id)) is not None
+        done = session.scalar(update(Build).where(*mine).values(**values).returning(Build.id)) is not None
+        if done:
+            events.touched(session, Build, build.id, {"status": "pending"})
+        return done

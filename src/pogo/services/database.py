@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from pogo.errors import Conflict, StorageFull, Unavailable
 from pogo.model.base import EncryptedJson
-from pogo.services import audit
+from pogo.services import audit, events
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -43,6 +43,8 @@ class Database:
         self._read = sessionmaker(self.engine, expire_on_commit=False)
         self._write = sessionmaker(self.engine.execution_options(pogo_write=True), expire_on_commit=False)
         audit.watch(self._write)
+        events.watch(self._write)
+        self.describe: events.Describe | None = None
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -53,6 +55,7 @@ class Database:
     def write(self) -> Iterator[Session]:
         with _explained(), self._write.begin() as session:
             yield session
+            events.record(session, self.describe)
             audit.record(session)
 
     def remembered(self, question: Callable[[Database], T]) -> T:

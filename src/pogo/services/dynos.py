@@ -14,7 +14,7 @@ from pogo.errors import InvalidParams, NotFound
 from pogo.model import App, Dyno, Release, utcnow
 from pogo.model.base import new_id
 from pogo.rules import sizes
-from pogo.services import releases
+from pogo.services import events, releases
 from pogo.services.database import Database
 from pogo.services.people import sha256
 
@@ -145,7 +145,10 @@ def change(db: Database, dyno_id: str, expected: str, **values: Any) -> bool:
     with db.write() as session:
         mine = (Dyno.id == dyno_id, Dyno.state == expected)
         query = update(Dyno).where(*mine).values(updated_at=utcnow(), **values).returning(Dyno.id)
-        return session.scalar(query) is not None
+        done = session.scalar(query) is not None
+        if done and "state" in values:
+            events.touched(session, Dyno, dyno_id, {"state": expected})
+        return done
 
 
 def replace_sick(

@@ -83,7 +83,8 @@ def _kept_slugs(session: Session) -> dict[str, list[retention.Kept]]:
     found = defaultdict(list)
     query = select(Slug.id, Slug.app_id, Slug.created_at).where(Slug.pruned_at.is_(None), Slug.status == "ready")
     slugs = {row.id: row for row in session.execute(query)}
-    pairs = {(row.app_id, row.id) for row in slugs.values()} | {pair for pair in versions if pair[1] in slugs}
+    pairs = {(row.app_id, row.id) for row in slugs.values()}
+    pairs |= {(app_id, id) for app_id, id in versions if id is not None and id in slugs}
     for app_id, id in sorted(pairs):
         found[app_id].append(retention.Kept(id, slugs[id].created_at, versions.get((app_id, id)), id in in_use))
     return found

@@ -125,7 +125,7 @@ def set_member(db: Database, team: Team, email: str, role: str | None, *, new: b
     role = rules.check_role(role)
     with db.write() as session:
         user = session.scalar(select(User).where((User.email == email.lower()) | (User.id == email)))
-        row = user and session.scalar(_membership(team.id, user.id))
+        row = session.scalar(_membership(team.id, user.id)) if user else None
         if user is None:
             raise InvalidParams(f"There is no user {email} on this platform. The operator can invite them.")
         if row is None:
@@ -137,7 +137,7 @@ def set_member(db: Database, team: Team, email: str, role: str | None, *, new: b
         return row, False
 
 
-def _membership(team_id: str, user_id: str) -> Select[tuple[TeamMember]]:
+def _membership(team_id: str, user_id: str) -> Select[TeamMember]:
     return select(TeamMember).where(TeamMember.team_id == team_id, TeamMember.user_id == user_id)
 
 
@@ -186,7 +186,7 @@ def apps_of_team(db: Database, team: Team, user: User, role: str | None) -> list
         return list(session.scalars(query))
 
 
-def _shared(user: User) -> Select[tuple[str]]:
+def _shared(user: User) -> Select[str]:
     return select(Collaborator.app_id).where(Collaborator.user_id == user.id)
 
 

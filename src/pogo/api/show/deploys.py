@@ -95,6 +95,11 @@ def release(
     return {**shown, "extended": {"slug_id": row.slug_id, "slug_uuid": row.slug_id}} if extended else shown
 
 
+def shown_state(state: str) -> str:
+    """A dyno's state as Heroku names it."""
+    return _STATES.get(state, state)
+
+
 def dyno(app: App, row: Dyno, attach_url: str | None = None, *, extended: bool = False) -> dict[str, Any]:
     """updated_at: since when it is in its state. attach_url: shown once, to whoever started it."""
     shown = {
@@ -106,7 +111,7 @@ def dyno(app: App, row: Dyno, attach_url: str | None = None, *, extended: bool =
         "name": row.name,
         "release": {"id": row.release_id, "version": row.release.version},
         "size": row.size,
-        "state": _STATES.get(row.state, row.state),
+        "state": shown_state(row.state),
         "type": row.type,
         "updated_at": time(row.state_at),
     }

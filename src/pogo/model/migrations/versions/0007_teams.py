@@ -1,5 +1,7 @@
 """Teams"""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -11,7 +13,7 @@ branch_labels = None
 depends_on = None
 
 
-def _record() -> list[sa.Column]:
+def _record() -> list[sa.Column[Any]]:
     return [
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("created_at", pogo.model.base.UtcDateTime(timezone=True), nullable=False),

@@ -29,9 +29,9 @@ from pogo.api.show.webhooks import describer
 from pogo.api.ssh import SshServer
 from pogo.api.tls_stream import use_certificate
 from pogo.containers.agent import AgentContainers
-from pogo.disk import never_wait_for_the_log
 from pogo.errors import NotFound, PogoError
 from pogo.git import bridge
+from pogo.log_pipe import never_wait_for_the_log
 from pogo.logs.files import FileLogs
 from pogo.logs.transcripts import Transcripts
 from pogo.loops.acme import AcmeLoop

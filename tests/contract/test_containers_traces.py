@@ -18,8 +18,9 @@ import pytest
 from containers_lxc import STACK, AgentProcess, Scenario, loops, missing
 from containers_rig import Rig, image
 
-from pogo.agent import aptsources, cgroups
+from pogo.agent import cgroups
 from pogo.errors import ContainerError
+from pogo.stack import aptsources
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
 

@@ -28,7 +28,8 @@ from pogo.install.supervision import Service
 from pogo.mirror import authority
 from pogo.mirror.egress import entries
 from pogo.rules import build_passes
-from pogo.rules.build_passes import GATEWAY, Visitor
+from pogo.rules.addresses import GATEWAY
+from pogo.rules.build_passes import Visitor
 from pogo.settings import CLIENT_CERTIFICATES, Settings
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"

@@ -29,7 +29,7 @@ from probes.probing import PROBES
 from small_apps import make, small
 from waiting import eventually
 
-from pogo.agent import aptsources
+from pogo.stack import aptsources
 
 HERE = Path(__file__).parent
 LIBC = ctypes.CDLL(None, use_errno=True)

@@ -17,7 +17,7 @@ from pogo.install import certificates, configuration, parts, ports
 from pogo.install.configuration import BadSetting
 from pogo.install.ports import PortInUse
 from pogo.mirror.authority import Authority
-from pogo.rules.build_passes import GATEWAY
+from pogo.rules.addresses import GATEWAY
 from pogo.services.build_environment import build_environment
 from pogo.settings import Settings
 

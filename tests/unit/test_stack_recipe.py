@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pogo.agent import stack
-from pogo.agent.aptsources import Mirror, NoMirror, Source, find_mirror, read_sources
 from pogo.errors import NotFound
+from pogo.stack import image as stack
+from pogo.stack.aptsources import Mirror, NoMirror, Source, find_mirror, read_sources
 
 DEB822 = """\
 # the archive

@@ -1,4 +1,4 @@
-"""The command `pogo-agent`: serve, clean up, build a stack image."""
+"""The command `pogo-agent`: serve, or clean up."""
 
 from __future__ import annotations
 
@@ -10,41 +10,32 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pogo.agent import installation as installations
-from pogo.agent import server, stack
-from pogo.disk import never_wait_for_the_log
+from pogo.agent import server
 from pogo.errors import PogoError
+from pogo.log_pipe import never_wait_for_the_log
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="pogo-agent",
         description="The root half of Pogoapp. Settings: POGO_STATE_DIR, POGO_USER, POGO_SUBNET, POGO_UID_BASE,"
-        " POGO_MAX_APPS, POGO_CACHE_DIR, POGO_BUILDPACKS_DIR, from the environment or the file that POGO_CONFIG names.",
+        " POGO_MAX_APPS, POGO_BUILDPACKS_DIR, from the environment or the file that POGO_CONFIG names.",
     )
-    parser.add_argument("action", nargs="?", choices=("serve", "cleanup", "stack:build"), default="serve")
-    parser.add_argument("stack", nargs="?", default="", help="with stack:build: its name")
-    parser.add_argument("--fresh", action="store_true", help="with stack:build: anew, with Debian's updates of today")
+    parser.add_argument("action", nargs="?", choices=("serve", "cleanup"), default="serve")
     options = parser.parse_args()
     try:
         if os.geteuid() != 0:
             raise PogoError("pogo-agent has to be started by root.")
-        environ = with_config(os.environ, Path(sys.prefix))
-        installation = installations.load(environ)
+        installation = installations.load(with_config(os.environ, Path(sys.prefix)))
         if options.action == "cleanup":
-            server.cleanup(installation)
-        elif options.action == "stack:build":
-            cache = installations.read_settings(environ).get("POGO_CACHE_DIR", str(stack.CACHE_DIR))
-            image = stack.build(options.stack, Path(cache), installation.state, _say, fresh=options.fresh)
-            print(f"{options.stack} is {image.resolve().name}. Apps take it when they restart.")
+            from pogo.agent.cleaning import cleanup
+
+            cleanup(installation)
         else:
             never_wait_for_the_log()
             server.Agent(installation).serve()
     except PogoError as error:
         sys.exit(f"pogo-agent: {error}")
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)
 
 
 def with_config(environ: Mapping[str, str], prefix: Path) -> dict[str, str]:

@@ -16,12 +16,11 @@ from pathlib import Path
 from pogo.agent import syscalls
 from pogo.agent.installation import Installation
 from pogo.errors import CommandFailed
-from pogo.rules.build_passes import GATEWAY
+from pogo.rules.addresses import GATEWAY
 
 _REQUEST, _ACK, _CREATE, _REPLACE, _EXCLUSIVE = 1, 4, 0x400, 0x100, 0x200
-_ERROR, _NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE, _DELROUTE = 2, 16, 17, 20, 24, 25
+_ERROR, _NEWLINK, _DELLINK, _NEWADDR, _NEWROUTE, DELETE_ROUTE = 2, 16, 17, 20, 24, 25
 _IFF_UP = 1
-_ESRCH, _ENODEV = 3, 19
 _MOST_CONNECTIONS = 4096  # of one dyno at a time: the machine has one table for all, often of 262,144
 _LAST_RESORT = 0x7FFF_FFFF  # metric: any other route to the same addresses comes first
 
@@ -38,7 +37,7 @@ def _link(index: int = 0, flags: int = 0, change: int = 0) -> bytes:
     return struct.pack("=BBHiII", 0, 0, 0, index, flags, change)
 
 
-class _Rtnetlink:
+class Rtnetlink:
     """Requests to the kernel's network configuration, in the namespace in which the object was made."""
 
     def __init__(self) -> None:
@@ -81,7 +80,7 @@ class _Rtnetlink:
         )
 
     def unreachable(self, subnet: IPv4Network, kind: int, flags: int = 0) -> None:
-        """Adds (kind _NEWROUTE) or removes (_DELROUTE) the route that ends all packets to the subnet here."""
+        """Adds (kind _NEWROUTE) or removes (DELETE_ROUTE) the route that ends all packets to the subnet here."""
         body = struct.pack("=BBBBBBBBI", socket.AF_INET, subnet.prefixlen, 0, 0, 254, 4, 0, 7, 0)
         body += _attribute(1, subnet.network_address.packed) + _attribute(6, struct.pack("=I", _LAST_RESORT))
         self.ask(f"change the route to {subnet}", kind, body, flags)
@@ -92,12 +91,12 @@ def connect_container(interface: str, address: str) -> int:
 
     The link lives as long as the namespace: it goes with the container's last process.
     """
-    host = _Rtnetlink()
+    host = Rtnetlink()
     home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     try:
         syscalls.unshare(syscalls.CLONE_NEWNET)
         netns = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-        inside = _Rtnetlink()
+        inside = Rtnetlink()
         host.veth(interface, netns)
         index = socket.if_nametoindex("eth0")
         inside.up(socket.if_nametoindex("lo"))
@@ -113,18 +112,6 @@ def connect_container(interface: str, address: str) -> int:
     host.up(index)
     host.route(index, to=address)
     return netns
-
-
-def delete_links(prefix: str) -> None:
-    """Deletes every link of this host whose name begins so."""
-    rtnetlink = _Rtnetlink()
-    for _, name in socket.if_nameindex():
-        if name.startswith(prefix):
-            try:
-                rtnetlink.delete(name)
-            except OSError as error:
-                if error.errno != _ENODEV:
-                    raise
 
 
 def nameservers() -> list[str]:
@@ -212,18 +199,13 @@ def apply_rules(installation: Installation, resolvers: list[str]) -> None:
     default route, and something out there might answer in its place.
     """
     _nft(ruleset(installation, resolvers))
-    _Rtnetlink().unreachable(installation.subnet, _NEWROUTE, _CREATE | _REPLACE)
+    Rtnetlink().unreachable(installation.subnet, _NEWROUTE, _CREATE | _REPLACE)
     Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
 
 
-def delete_rules(installation: Installation) -> None:
+def delete_table(installation: Installation) -> None:
     table = f"inet pogo_{installation.tag}"
     _nft(f"table {table}\ndelete table {table}\n")
-    try:
-        _Rtnetlink().unreachable(installation.subnet, _DELROUTE)
-    except OSError as error:
-        if error.errno != _ESRCH:
-            raise
 
 
 def _nft(text: str) -> None:

@@ -202,7 +202,7 @@ def erase(installation: Installation, id: str) -> None:
         if time.monotonic() > deadline:
             raise ContainerError(f"{id} cannot be removed: its monitor does not end.")
         if load_exit(installation, id) is None:
-            _kill_payload(installation, id)
+            kill_payload(installation, id)
         time.sleep(0.01)
     sweep(installation, id, keep_files=False)
     gone = path.with_name(f".gone-{id}")
@@ -213,37 +213,10 @@ def erase(installation: Installation, id: str) -> None:
         os.close(fd)
 
 
-def _kill_payload(installation: Installation, id: str) -> None:
+def kill_payload(installation: Installation, id: str) -> None:
     for name in _groups(installation, id):
         for pid in cgroups.processes(name):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-
-
-def cleanup(installation: Installation) -> None:
-    """Kills every container of the installation and removes all that any of them left."""
-    ids = [path.name for path in installation.records.glob("*")] if installation.records.is_dir() else []
-    for id in ids:
-        _kill_payload(installation, id)
-    for id in ids:
-        try:
-            erase(installation, id)
-        except ContainerError:
-            _kill_monitor(installation, id)
-            sweep(installation, id, keep_files=False)
-    cgroups.kill(installation.cgroup)
-    cgroups.remove(installation.cgroup)
-    for path in (installation.records, installation.scratch, installation.run / "l", installation.run / "root"):
-        clear(path)
-
-
-def _kill_monitor(installation: Installation, id: str) -> None:
-    """For a monitor that does not end by itself (stopped, say). Its lock was held, so the pid is its own.
-
-    It may have ended meanwhile: on a busy machine it was only slow.
-    """
-    path = directory(installation, id) / "pid"
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-        os.kill(int(path.read_text()), signal.SIGKILL)

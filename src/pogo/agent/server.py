@@ -18,7 +18,6 @@ import signal
 import socket
 import time
 import traceback
-from pathlib import Path
 
 from pogo.agent import directories, images, network, records, syscalls
 from pogo.agent.installation import Installation
@@ -324,12 +323,3 @@ class Agent:
         for connection in self.connections.values():
             if connection.watching:
                 send_once(connection.socket, json.dumps({"id": id}).encode() + b"\n")
-
-
-def cleanup(installation: Installation) -> None:
-    """Kills every container of the installation and removes all that it left on this machine."""
-    records.cleanup(installation)
-    network.delete_links(installation.interface(0)[:-1])
-    network.delete_rules(installation)
-    for name in ("agent.sock", "agent.lock", "seccomp"):
-        Path(installation.run, name).unlink(missing_ok=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pogo.errors import PogoError
 from pogo.install import processes
-from pogo.rules.build_passes import GATEWAY
+from pogo.rules.addresses import GATEWAY
 from pogo.settings import SSH_PORT, Settings
 
 LISTEN = "0A"

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pogo.agent import stack
 from pogo.errors import PogoError, Unavailable
 from pogo.install import (
     build_env,
@@ -37,6 +36,7 @@ from pogo.mirror import authority as mirror_authority
 from pogo.process import run
 from pogo.router import config as router_config
 from pogo.settings import Settings
+from pogo.stack import image
 
 HEALTH_SECONDS = 60
 LONGEST_START = 900  # on a machine that is slow or busy, while every program runs without having to begin anew
@@ -77,7 +77,7 @@ def up(checkout: Path) -> None:
     began = time.monotonic()
     names = settings.stack_names
     for name in names:
-        stack.find(name)
+        image.find(name)
     with step("This machine"):
         report.refuse(report.before_start(settings, own_processes(here.supervisor)))
     with step("Users, keys, names"):
@@ -94,7 +94,7 @@ def up(checkout: Path) -> None:
     if failure:
         raise Unavailable(f"The first app could not be deployed; the next bin/up tries again.\n{failure.message}")
     _installed(settings).touch()
-    if set(stack.missing(settings.state_dir)) & set(names):
+    if set(image.missing(settings.state_dir)) & set(names):
         line("The platform can be used now. Still to be made, for apps that choose it:")
         _stacks(here, names)
 
@@ -147,10 +147,10 @@ def _switch(link: Path, target: Path) -> None:
 
 def _stacks(here: Installation, wanted: list[str]) -> None:
     settings = here.settings
-    for name in stack.missing(settings.state_dir):
+    for name in image.missing(settings.state_dir):
         if name in wanted:
             with step(f"Stack image {name}") as say:
-                stack.build(name, settings.cache_dir, settings.state_dir, say)
+                image.build(name, settings.cache_dir, settings.state_dir, say)
 
 
 def _platform(here: Installation, say: Say) -> dict[str, Any]:

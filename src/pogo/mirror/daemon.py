@@ -14,8 +14,8 @@ import structlog
 import uvloop
 
 from pogo.containers.agent import AgentContainers
-from pogo.disk import never_wait_for_the_log
 from pogo.errors import PogoError
+from pogo.log_pipe import never_wait_for_the_log
 from pogo.mirror import wire
 from pogo.mirror.answering import Answering
 from pogo.mirror.artefacts import FileArtefacts
@@ -27,7 +27,7 @@ from pogo.mirror.repositories import Repositories
 from pogo.mirror.runtimes import recipes
 from pogo.mirror.supplies import supplies
 from pogo.mirror.workshop import ContainerWorkshop
-from pogo.rules.build_passes import GATEWAY
+from pogo.rules.addresses import GATEWAY
 from pogo.services.build_environment import mirror_key
 from pogo.settings import Settings
 

@@ -14,7 +14,7 @@ from pogo.mirror import CannotMake, egress, runtimes
 from pogo.mirror.artefacts import FileArtefacts
 from pogo.mirror.reach import Reach
 from pogo.mirror.supplies import supplies, table
-from pogo.rules.build_passes import GATEWAY
+from pogo.rules.addresses import GATEWAY
 from pogo.settings import Settings
 
 FOLLOW_SECONDS = 0.3

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from pogo.rules import build_passes
+from pogo.rules import addresses, build_passes
 from pogo.rules.build_passes import Visitor
 from pogo.settings import Settings
 
@@ -22,7 +22,7 @@ def build_environment(settings: Settings, app: str, build: str) -> dict[str, str
     key = mirror_key(settings)
     expires = int(time.time()) + settings.build_timeout + GRACE_SECONDS
     credentials = build_passes.issue(key, Visitor(app, build), expires)
-    return {**found, **build_passes.variables(build_passes.GATEWAY, settings.mirror_port, credentials)}
+    return {**found, **build_passes.variables(addresses.GATEWAY, settings.mirror_port, credentials)}
 
 
 def mirror_key(settings: Settings) -> bytes:

@@ -41,4 +41,5 @@ def build(context: Context) -> None:
         raise CliError(f"There is no pogo-agent at {agent}.\nStack images are built on the platform's own machine.")
     sys.stdout.flush()
     fresh = ["--fresh"] if context.on("fresh") else []
-    os.execv(agent, [agent, "stack:build", context.args["name"], *fresh])  # noqa: S606
+    program = [sys.executable, "-m", "pogo.stack", "build", context.args["name"], *fresh]
+    os.execv(program[0], program)  # noqa: S606

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from pogo.agent import stack
+import pogo.stack.image as stack
 from pogo.install import first_app, ports
 from pogo.install.doctor.check import Check, failed, guarded, ok, warning
 from pogo.install.supervision import Supervisor

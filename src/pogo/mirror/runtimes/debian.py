@@ -14,10 +14,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pogo.agent.aptsources import NoMirror, find_mirror, read_sources
 from pogo.errors import CommandFailed
 from pogo.mirror import CannotMake, Supplies
 from pogo.process import run
+from pogo.stack.aptsources import NoMirror, find_mirror, read_sources
 
 RELEASES = ("oldoldstable", "oldstable", "oldstable-backports", "stable", "stable-backports", "testing", "unstable")
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"

@@ -8,7 +8,6 @@ leaves is removed by the next one.
 
 from __future__ import annotations
 
-import argparse
 import fcntl
 import hashlib
 import os
@@ -17,15 +16,14 @@ import re
 import select
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pogo.agent.aptsources import find_mirror, read_sources
-from pogo.errors import CommandFailed, NotFound, PogoError
+from pogo.errors import CommandFailed, NotFound
+from pogo.stack.aptsources import find_mirror, read_sources
 
 RECIPES = Path(__file__).parent / "recipes"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
@@ -274,30 +272,3 @@ def _lock(path: Path, waiting: Callable[[], None]) -> Iterator[None]:
             waiting()
             fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def main(argv: list[str] | None = None) -> int:
-    """`stack build NAME`, `stack missing`, `stack current NAME`; exit status 1 with a message on failure."""
-    parser = argparse.ArgumentParser(prog="pogo-agent stack")
-    parser.add_argument("verb", choices=["build", "missing", "current"])
-    parser.add_argument("name", nargs="?", default="")
-    parser.add_argument("--cache", type=Path, default=CACHE_DIR)
-    parser.add_argument("--state", type=Path, default=Path(os.environ.get("POGO_STATE_DIR", "/var/lib/pogo")))
-    parser.add_argument("--fresh", action="store_true", help="build anew, with Debian's updates of today")
-    options = parser.parse_args(argv)
-    try:
-        if options.verb == "missing":
-            for name in missing(options.state):
-                print(name)
-        elif options.verb == "current":
-            print(current(find(options.name).name, options.state) or "")
-        else:
-            build(options.name, options.cache, options.state, lambda line: print(line, flush=True), fresh=options.fresh)
-    except PogoError as error:
-        print(f" !    {error.message}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

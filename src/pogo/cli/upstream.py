@@ -10,7 +10,6 @@ USE_JSON = "use --json and a tool of your choice"
 #: (command, flag) of the official client that `pogo` does not take → the reason. `*` stands for every command.
 UNSUPPORTED = {
     ("*", "prompt"): "pogo names what is missing instead of asking for it",
-    ("access:add", "permissions"): NO_TEAMS,
     ("apps", "internal-routing"): NO_SPACES,
     ("apps", "space"): NO_SPACES,
     ("apps", "team"): NO_TEAMS,
@@ -22,6 +21,8 @@ UNSUPPORTED = {
     ("apps:create", "manifest"): "no heroku.yml",
     ("apps:create", "space"): NO_SPACES,
     ("apps:create", "team"): NO_TEAMS,
+    ("apps:transfer", "bulk"): "transfer them one by one",
+    ("apps:transfer", "confirm"): "it is not asked for: a transfer can be taken back",
     ("apps:info", "extended"): NO_EXTENDED,
     ("auth:login", "browser"): "log in with e-mail and password",
     ("auth:login", "sso"): "log in with e-mail and password",
@@ -45,6 +46,21 @@ OUR_FLAGS = {("auth:login", "host")}
 
 #: Commands of ours.
 OUR_COMMANDS = {
+    "admin:audit",
+    "admin:invitations",
+    "admin:invitations:revoke",
+    "admin:invite",
+    "admin:users",
+    "admin:users:remove",
+    "admin:users:reset",
+    "apps:transfers",
+    "apps:transfers:accept",
+    "apps:transfers:decline",
+    "apps:transfers:withdraw",
+    "auth:2fa:enable",
+    "auth:2fa:recovery",
+    "auth:join",
+    "auth:password",
     "builds",  # these five are of a plugin of the official client
     "builds:cache:purge",
     "builds:cancel",

@@ -1,8 +1,9 @@
-"""access, access:add, access:remove."""
+"""access, access:add, access:remove, access:update."""
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from pogo.cli import output
 from pogo.cli.client import escape
@@ -16,15 +17,36 @@ def show(context: Context) -> None:
         output.json_text(people)
         return
     output.header(f"Access on {output.app_name(context.app)}")
-    rows = [[one["user"]["email"], one.get("role") or "collaborator"] for one in people]
-    output.table(["Email", "Role"], sorted(rows))
+    rows = [[one["user"]["email"], one.get("role") or "collaborator", _permissions(one)] for one in people]
+    output.table(["Email", "Role", "Permissions"], sorted(rows))
+
+
+def _permissions(person: dict[str, Any]) -> str:
+    return ", ".join(sorted(one["name"] for one in person.get("permissions") or []))
 
 
 def add(context: Context) -> None:
     email = context.args["email"]
     who = output.paint(email, "cyan", sys.stderr)
     with output.Action(f"Adding {who} access to the app {context.shown_app}"):
-        context.api.post(f"{context.app_path}/collaborators", {"user": email})
+        body = {"user": email, **_wanted(context)}
+        context.api.post(f"{context.app_path}/collaborators", body)
+
+
+def _wanted(context: Context) -> dict[str, list[str]]:
+    names = (context.option("permissions") or "").split(",")
+    wanted = [name.strip() for name in names if name.strip()]
+    return {"permissions": wanted} if wanted else {}
+
+
+def update(context: Context) -> None:
+    email = context.args["email"]
+    who = output.paint(email, "cyan", sys.stderr)
+    wanted = _wanted(context)
+    if not wanted:
+        raise CliError("Name permissions, as: --permissions deploy,view\nThey are: deploy, manage, operate, view.", 2)
+    with output.Action(f"Updating {who} in application {context.shown_app} with {', '.join(wanted['permissions'])}"):
+        context.api.patch(f"{context.app_path}/collaborators/{escape(email)}", wanted)
 
 
 def remove(context: Context) -> None:

@@ -20,10 +20,10 @@ def login(context: Context) -> None:
         raise CliError("Cannot log in with POGO_API_KEY set.\nRun unset POGO_API_KEY first.", 1)
     platform = platforms.find(context.option("host"))
     sys.stderr.write(f"pogo: Enter your login credentials for {platform.api}\n")
-    email = _ask(f"Email [{platform.email}]: " if platform.email else "Email: ").strip() or platform.email
+    email = ask(f"Email [{platform.email}]: " if platform.email else "Email: ").strip() or platform.email
     if not email:
         raise CliError("No e-mail address was given.")
-    password = _ask_secret("Password: ")
+    password = ask_secret("Password: ")
     api = Api(platform)
     body = {
         "description": f"pogo login from {os.uname().nodename}",
@@ -45,11 +45,11 @@ def _authorize(api: Api, email: str, password: str, body: dict[str, Any]) -> Any
     except ApiError as failure:
         if failure.id != "two_factor":
             raise CliError(str(failure.body.get("message") or failure.message), 2) from failure
-        headers["Heroku-Two-Factor-Code"] = _ask_secret("Two-factor code: ")
+        headers["Heroku-Two-Factor-Code"] = ask_secret("Two-factor code: ")
         return api.call("POST", "/oauth/authorizations", body, headers=headers)
 
 
-def _ask(question: str) -> str:
+def ask(question: str) -> str:
     sys.stderr.write(question)
     sys.stderr.flush()
     answer = sys.stdin.readline()
@@ -58,10 +58,10 @@ def _ask(question: str) -> str:
     return answer.rstrip("\r\n")
 
 
-def _ask_secret(question: str) -> str:
+def ask_secret(question: str) -> str:
     """Without echo on a terminal; from stdin where there is none (scripts, tests)."""
     if not sys.stdin.isatty():
-        return _ask(question)
+        return ask(question)
     from getpass import getpass
 
     return getpass(question, sys.stderr)

@@ -6,9 +6,16 @@ import sys
 
 from installation import reserve
 
-from bench import build, dyno, push, route
+from bench import build, deploys, dyno, push, route, switch
 
-TOPICS = {"dyno": dyno.measure, "route": route.measure, "push": push.measure, "build": build.measure}
+TOPICS = {
+    "dyno": dyno.measure,
+    "route": route.measure,
+    "switch": switch.measure,
+    "deploys": deploys.measure,
+    "push": push.measure,
+    "build": build.measure,
+}
 
 
 def main(wanted: str) -> None:

@@ -6,9 +6,7 @@ import ctypes
 import json
 import os
 import re
-import secrets
 import socket
-import struct
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +15,7 @@ from pathlib import Path
 from pogo.agent import network
 from pogo.errors import CommandFailed
 from pogo.install import ports
+from pogo.install.doctor import inside
 from pogo.install.doctor.check import Check, failed, guarded, ok, warning
 from pogo.process import run
 from pogo.settings import Settings
@@ -28,7 +27,6 @@ SPACE = 6144 * MB  # before anything is installed: stack images and the first sl
 SPACE_LEFT = 1024 * MB
 INODES_LEFT = 20_000
 NEEDED = {"haproxy": (2, 6), "lxc": (5, 0)}
-_DNS_SECONDS = 3.0
 _TIME_ERROR = 5
 _EPOCH = 1_760_000_000  # no machine that runs this can have an earlier clock
 
@@ -119,35 +117,19 @@ def _ports(settings: Settings, ours: set[int]) -> Iterator[Check]:
 
 
 def _resolvers() -> Iterator[Check]:
-    """Those that dynos are told; asked from here, for what is forwarded leaves by the same way."""
+    """Those that dynos are told, asked from here; `inside` asks them from where dynos are."""
     servers = network.nameservers()
     advice = "Dynos cannot find names. Put a resolver that is not on the loopback into /etc/resolv.conf."
     if not servers:
         yield failed(AREA, "names", "this machine has no resolver that dynos could reach", advice)
     for server in servers:
-        took = _asked(server)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            took = inside.asked(server, asking)
         if took is None:
             advice = "Dynos and builds that ask it wait in vain: mend it or take it out of /etc/resolv.conf."
             yield failed(AREA, "names", f"{server} does not answer", advice)
         else:
             yield ok(AREA, "names", f"{server} answers, in {took * 1000:.0f} ms")
-
-
-def _asked(server: str) -> float | None:
-    """Seconds until the resolver answered, whatever it said; None where it did not."""
-    number = secrets.randbits(16)
-    query = struct.pack(">HHHHHH", number, 0x0100, 1, 0, 0, 0) + b"\x06debian\x03org\0" + struct.pack(">HH", 1, 1)
-    began = time.monotonic()
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
-        asking.settimeout(_DNS_SECONDS)
-        try:
-            asking.connect((server, 53))
-            asking.send(query)
-            while asking.recv(4096)[:2] != query[:2]:
-                continue
-        except OSError:
-            return None
-    return time.monotonic() - began
 
 
 def _is_synchronised() -> bool | None:

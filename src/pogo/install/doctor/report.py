@@ -9,7 +9,7 @@ from pathlib import Path
 from pogo.agent import installation
 from pogo.errors import PogoError
 from pogo.install import configuration, parts
-from pogo.install.doctor import check, leftovers, machine, platform
+from pogo.install.doctor import check, inside, leftovers, machine, platform
 from pogo.install.doctor.check import Check
 from pogo.settings import Settings
 
@@ -24,12 +24,16 @@ def examine() -> list[Check]:
     config = Path(os.environ["POGO_CONFIG"])
     settings = configuration.load(config, os.environ)
     supervisor = parts.supervisor(settings, Path("/nonexistent"))
-    found = before_start(settings, platform.own_processes(supervisor))
+    running = platform.own_processes(supervisor)
+    found = before_start(settings, running)
     if not (settings.state_dir / "env").exists():
         absent = check.failed(platform.AREA, "installation", f"there is none in {settings.state_dir}", "Run bin/up.")
         return [*found, absent]
     found += platform.checks(settings, supervisor, config)
-    return [*found, *leftovers.checks(installation.load(os.environ))]
+    ours = installation.load(os.environ)
+    if running:
+        found += check.guarded(inside.AREA, "names", lambda: inside.checks(ours))
+    return [*found, *leftovers.checks(ours)]
 
 
 def refuse(found: Sequence[Check]) -> None:

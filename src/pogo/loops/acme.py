@@ -62,6 +62,8 @@ class AcmeLoop:
         except (Trouble, Unavailable) as error:
             log.warning("a certificate has to wait", name=order.target, reason=error.message)
             self._session = None
+            if self.authority and isinstance(error, AccountLost):
+                await call(acme.unregister, self.authority.directory)
             await call(acme.troubled, order, error.message)
         except PogoError as error:
             await self._fail(order, error.message)
@@ -150,11 +152,7 @@ class AcmeLoop:
         if self._session is None:
             assert self.authority
             account = await self.platform.call(acme.account, self.authority.directory)
-            try:
-                session, url = await asyncio.to_thread(self.authority.connect, account.key, account.url)
-            except AccountLost:
-                await self.platform.call(acme.registered, account.id, None)
-                raise
+            session, url = await asyncio.to_thread(self.authority.connect, account.key, account.url)
             if url != account.url:
                 await self.platform.call(acme.registered, account.id, url)
             self._session = session

@@ -116,9 +116,9 @@ class AcmeSession:
             for one in authorization.challenges
             if one.error is not None
         ]
-        if order.error is not None:
+        if order.error is not None and not reasons:
             reasons.append(str(order.error.detail or order.error.typ))
-        return Progress(status, unanswered, "; ".join(reasons))
+        return Progress(status, unanswered, "; ".join(dict.fromkeys(reasons)))
 
     def answer(self, challenge: Challenge) -> None:
         """Tell the authority that it may look."""
@@ -183,6 +183,12 @@ class _Explained:
             if error.code in ("serverInternal", "badNonce"):
                 raise Trouble(f"The authority has a fault: {text}") from error
             raise Refused(f"The authority refuses: {text}") from error
+        answer = error.args[0] if isinstance(error, errors.ClientError) and error.args else None
+        if isinstance(answer, requests.Response):
+            what = f"status {answer.status_code} at {answer.url}"
+            if answer.status_code < 500:
+                raise Refused(f"The authority refuses: {what}") from error
+            raise Trouble(f"The authority has a fault: {what}") from error
         if isinstance(error, requests.RequestException | errors.ClientError | errors.NonceError):
             cause = type(error).__name__ if isinstance(error, requests.RequestException) else str(error)
             raise Trouble(f"The authority does not answer ({cause}).") from error

@@ -166,10 +166,16 @@ def account(db: Database, directory: str) -> AcmeAccount:
         return row
 
 
-def registered(db: Database, account_id: str, url: str | None) -> None:
-    """url: None if the authority does not know it any more."""
+def registered(db: Database, account_id: str, url: str) -> None:
     with db.write() as session:
         session.get_one(AcmeAccount, account_id).url = url
+
+
+def unregister(db: Database, directory: str) -> None:
+    """This authority does not know our account any more: it is registered anew."""
+    with db.write() as session:
+        for account in session.scalars(select(AcmeAccount).where(AcmeAccount.directory == directory)):
+            account.url = None
 
 
 def begin(db: Database, order_id: str) -> str | None:

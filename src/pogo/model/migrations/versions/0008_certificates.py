@@ -1,5 +1,7 @@
 """Certificates, and orders at an authority"""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -11,7 +13,7 @@ branch_labels = None
 depends_on = None
 
 
-def record(*columns: sa.Column) -> list[sa.Column]:
+def record(*columns: sa.Column[Any]) -> list[sa.Column[Any]]:
     return [
         *columns,
         sa.Column("id", sa.String(), nullable=False),

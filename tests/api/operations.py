@@ -83,6 +83,15 @@ OF_AN_APP: dict[str, tuple[str, str, Any]] = {
     "PATCH /sni-endpoints/{endpoint}": ("operate", "w", {"certificate_chain": "x", "private_key": "x"}),
     "DELETE /sni-endpoints/{endpoint}": ("operate", "w", None),
     "POST /sources": ("deploy", "W", None),
+    "GET /webhook-deliveries": ("view", "r", None),
+    "GET /webhook-deliveries/{delivery}": ("view", "r", None),
+    "GET /webhook-events": ("view", "r", None),
+    "GET /webhook-events/{event}": ("view", "r", None),
+    "GET /webhooks": ("view", "r", None),
+    "POST /webhooks": ("operate", "w", {}),
+    "GET /webhooks/{webhook}": ("view", "r", None),
+    "PATCH /webhooks/{webhook}": ("operate", "w", {}),
+    "DELETE /webhooks/{webhook}": ("operate", "w", None),
 }
 
 OTHERS: dict[str, tuple[str, str]] = {

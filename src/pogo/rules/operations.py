@@ -72,6 +72,9 @@ _OF_OPERATION = {
     "DELETE /apps/{app}": _MANAGE,
     # A collaborator may leave, a member of the app's team may join: the endpoints look closer.
     "DELETE /apps/{app}/collaborators/{user}": _VIEW,
+    "DELETE /teams/apps/{app}/collaborators/{user}": _VIEW,
+    # A member of the team may make himself one (rules.permissions.may_join).
+    "POST /teams/apps/{app}/collaborators": _VIEW,
     "POST /apps/{app}/collaborators": _VIEW,
     "GET /apps/{app}/releases/{release}/config-vars": _EITHER,
     "POST /apps/{app}/dynos": _EITHER,

@@ -36,9 +36,16 @@ def create_app(
         name = name or _free_name(session)
         _check_free(session, name)
         slot = _free_slot(session, max_apps)
-        app = App(name=name, slot=slot, owner=session.get_one(User, user.id), stack=stack, build_stack=stack)
-        if team:
-            app.team, app.locked = session.get_one(Team, team.id), locked
+        owned = session.get_one(Team, team.id) if team else None
+        app = App(
+            name=name,
+            slot=slot,
+            owner=session.get_one(User, user.id),
+            team=owned,
+            locked=locked and team is not None,
+            stack=stack,
+            build_stack=stack,
+        )
         session.add(app)
         session.flush()
         if team:

@@ -7,8 +7,10 @@ from sqlalchemy.orm import Session
 
 from pogo.errors import InvalidParams
 from pogo.model import App, Collaborator, Team, TeamMember, User
-from pogo.rules.permissions import EVERYTHING
+from pogo.rules import permissions as rules
+from pogo.rules.permissions import EVERYTHING, GUEST
 from pogo.services.database import Database
+from pogo.services.membership import role_in
 
 
 def lock(db: Database, app: App, *, locked: bool) -> App:
@@ -56,3 +58,14 @@ def _collaborate(session: Session, app: App, user: User) -> None:
     row = session.scalar(known) or Collaborator(app_id=app.id, user=user)
     row.permissions = sorted(EVERYTHING)
     session.add(row)
+
+
+def role_of(db: Database, app: App, user: User) -> str:
+    """In the team that owns the app; `collaborator` for who is not in it."""
+    with db.read() as session:
+        return role_in(session, app.team_id, user.id) or GUEST
+
+
+def may_join(db: Database, app: App, user: User) -> bool:
+    with db.read() as session:
+        return rules.may_join(role_in(session, app.team_id, user.id), locked=app.locked)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import Response
 
 from pogo.api import announce
@@ -11,7 +13,7 @@ from pogo.api.caller import Caller, Me, TheApp
 from pogo.api.resources.teams import MyTeam, TheTeam
 from pogo.api.show import teams as show
 from pogo.errors import Forbidden, InvalidParams, NotFound
-from pogo.model import App, Team
+from pogo.model import App, Collaborator, Team
 from pogo.rules import permissions
 from pogo.services import access, apps, releases, team_apps, teams
 
@@ -34,6 +36,17 @@ class AppChange(Body):
 
     locked: bool | None = None
     owner: str | None = None
+
+
+class NewCollaborator(Body):
+    """user: e-mail or id. permissions: names; without them those that every collaborator has."""
+
+    user: str
+    permissions: list[str] | None = None
+
+
+class Permissions(Body):
+    permissions: list[str]
 
 
 @router.post("/teams/apps")
@@ -136,3 +149,45 @@ def _one(me: Caller, app: App, status: int = 200) -> Response:
     size = releases.slug_sizes(me.platform.db, [app.id]).get(app.id)
     joined = bool(teams.joined(me.platform.db, me.user, [app]))
     return answer(show.app(me.platform.settings, app, size, joined=joined), status)
+
+
+@router.get("/teams/apps/{app}/collaborators")
+def collaborators(me: Me, app: TheApp) -> Response:
+    return listing(me, access.list_collaborators(me.platform.db, app), lambda row: _collaborator(me, app, row))
+
+
+@router.get("/teams/apps/{app}/collaborators/{user}")
+def collaborator(me: Me, app: TheApp, user: str) -> Response:
+    return answer(_collaborator(me, app, access.find_collaborator(me.platform.db, app, user)))
+
+
+@router.post("/teams/apps/{app}/collaborators")
+def add_collaborator(me: Me, app: TheApp, body: NewCollaborator) -> Response:
+    """By who manages the app; or by a member of its team, for himself, unless it is locked."""
+    db = me.platform.db
+    joining = body.user.lower() in ("~", me.user.email, me.user.id)
+    given = None if joining else body.permissions
+    if not (joining and team_apps.may_join(db, app, me.user)):
+        access.require(db, app, me.user, permissions.MANAGE)
+        given = body.permissions
+    row = access.add_collaborator(db, app, me.user.email if body.user == "~" else body.user, given)
+    return answer(_collaborator(me, app, row), 201)
+
+
+@router.patch("/teams/apps/{app}/collaborators/{user}")
+def change_collaborator(me: Me, app: TheApp, user: str, body: Permissions) -> Response:
+    access.require(me.platform.db, app, me.user, permissions.MANAGE)
+    return answer(_collaborator(me, app, access.change_collaborator(me.platform.db, app, user, body.permissions)))
+
+
+@router.delete("/teams/apps/{app}/collaborators/{user}")
+def remove_collaborator(me: Me, app: TheApp, user: str) -> Response:
+    """By who manages the app; or by the collaborator who leaves."""
+    row = access.find_collaborator(me.platform.db, app, user)
+    if row.user_id != me.user.id:
+        access.require(me.platform.db, app, me.user, permissions.MANAGE)
+    return answer(_collaborator(me, app, access.remove_collaborator(me.platform.db, app, user)))
+
+
+def _collaborator(me: Caller, app: App, row: Collaborator) -> dict[str, Any]:
+    return show.collaborator(app, row, team_apps.role_of(me.platform.db, app, row.user))

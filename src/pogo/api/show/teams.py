@@ -22,7 +22,7 @@ def team(row: Team, role: str | None) -> dict[str, Any]:
         "membership_limit": None,
         "name": row.name,
         "provisioned_licenses": False,
-        "role": role if role != permissions.VIEWER else permissions.MEMBER,
+        "role": role,
         "type": "team",
         "updated_at": time(row.updated_at),
     }

@@ -18,6 +18,7 @@ from containers_rig import Rig, image
 
 from pogo.agent import cgroups, records, spool, syscalls
 from pogo.containers.agent import AgentContainers
+from pogo.containers.spool import Reader
 from pogo.errors import Unavailable
 
 pytestmark = pytest.mark.skipif(bool(missing()), reason=missing())
@@ -228,12 +229,12 @@ def test_full_disk_drops_output_and_counts_it() -> None:
         line = b"x" * 999 + b"\n"
         for number in range(100):
             kept.append(number, line)
-        reader = spool.Reader(kept.fd)
+        reader = Reader(kept.fd)
         written = reader.read()
         assert 40 < len(written) < 64
-        kept.collected(written[-1][0])
+        kept.collected(reader.position, reader.line)
         kept.append(100.0, line)
-        for later in (reader, spool.Reader(kept.fd, written[-1][0]), spool.Reader(kept.fd)):
+        for later in (reader, Reader(kept.fd, written[-1][0]), Reader(kept.fd)):
             (after,) = later.read()
             assert after[1:] == (100.0, 100 - len(written), line)
         os.close(kept.fd)

@@ -10,7 +10,8 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pogo.agent.spool import LONGEST_LINE, Lines, Reader, Spool, everything
+from pogo.agent.spool import LONGEST_LINE, Lines, Spool
+from pogo.containers.spool import Reader
 
 
 def make(directory: Path, limit: int = 1 << 20) -> Spool:
@@ -26,6 +27,11 @@ def read(fd: int, offset: int = 0) -> Records:
     while records := reader.read():
         found += records
     return found
+
+
+def collect(spool: Spool, offset: int) -> None:
+    reader = Reader(spool.fd, offset)
+    spool.collected(reader.position, reader.line)
 
 
 def test_records_come_back_from_every_offset(tmp_path: Path) -> None:
@@ -54,7 +60,7 @@ def test_a_spool_that_never_reached_the_disk_is_empty(tmp_path: Path) -> None:
     (tmp_path / "spool").touch()
     fd = os.open(tmp_path / "spool", os.O_RDONLY)
     assert Reader(fd, 0).read() == Reader(fd, 100).read() == []
-    assert everything(fd) == b""
+    assert Reader(fd).rest() == b""
     os.close(fd)
 
 
@@ -73,12 +79,14 @@ def test_collected_space_is_freed_and_is_not_lost(tmp_path: Path) -> None:
         spool.append(float(number), b"z" * 999 + b"\n")
     before = os.fstat(spool.fd).st_blocks
     middle = read(spool.fd)[499][0]
-    spool.collected(middle)
+    collect(spool, middle)
     assert os.fstat(spool.fd).st_blocks < before * 2 // 3
     first = Reader(spool.fd).read()[0]
     assert (first[1], first[2]) == (500.0, 0)
-    spool.collected(0)
-    spool.collected(spool.end + 1)
+    collect(spool, 0)
+    assert Reader(spool.fd).read()[0] == first
+    for offset, line in ((0, 0), (spool.end + 1, 7)):  # of a hostile caller
+        spool.collected(offset, line)
     assert Reader(spool.fd).read()[0] == first
 
 
@@ -114,7 +122,7 @@ def test_lost_counts_from_what_was_collected(tmp_path: Path) -> None:
     spool = make(tmp_path, limit=64 << 10)
     for number in range(100):
         spool.append(float(number), b"a\n" * 100)
-    spool.collected(spool.end)
+    collect(spool, spool.end)
     for number in range(1000):
         spool.append(float(number), b"b\n" * 100)
     records = read(spool.fd)
@@ -138,12 +146,12 @@ def test_every_line_is_read_or_lost_whoever_is_killed(steps: list[tuple[int, str
                 continue
             for after, _, lost, data in reader.read(1):
                 if lost and collected < taken:
-                    spool.collected(taken)
+                    collect(spool, taken)
                     collected, reader = taken, Reader(spool.fd, taken)
                     break
                 taken, count = after, count + lost + data.count(b"\n")
                 if taken - collected >= 4 << 10:
-                    spool.collected(taken)
+                    collect(spool, taken)
                     collected = taken
         while records := reader.read():
             count += sum(lost + data.count(b"\n") for _, _, lost, data in records)

@@ -1,4 +1,4 @@
-"""`pogo-agent cleanup`: nothing of an installation is left on this machine. For bin/down; the agent is not there then."""
+"""`pogo-agent cleanup`: nothing of an installation is left on this machine. For bin/down, when the agent has ended."""
 
 from __future__ import annotations
 

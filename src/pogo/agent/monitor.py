@@ -307,17 +307,13 @@ class Monitor:
                 if request.get("exceeded") in ("disk", "memory"):
                     self.exceeded = request["exceeded"]
             case "collected":
-                self.spool.collected(int(request["offset"]))
+                self.spool.collected(int(request["offset"]), int(request["line"]))
             case "follow":
                 client.role = "follow"
             case "attach" if self.attached or self.hung_up or not self.interactive:
                 reply = {"error": f"{self.id} cannot be attached: it has no terminal or pipe, or is attached already."}
             case "attach":
                 client.role, self.attached = "attach", client
-                client.pending += b'{"ok": true}\n'
-                client.pending += spool.everything(self.spool.fd)
-                self.spool.collected(self.spool.end)
-                return
             case "status":
                 pass
             case other:

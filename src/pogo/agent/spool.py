@@ -1,4 +1,4 @@
-"""The output of a container on disk: one writer (its monitor), any reader, also after the end.
+"""The output of a container on disk: one writer (its monitor), any reader (`containers.spool`), also after the end.
 
 The file: one block of header, then records (header and data) at ever growing positions. What was collected, or is
 too much, becomes a hole, so a position never changes its meaning. An offset counts bytes from the first record on,
@@ -19,13 +19,12 @@ from pogo.agent import syscalls
 
 LONGEST_LINE = 10_000
 
-_HEADER = struct.Struct("=QQQQQQ")  # first offset still there, end, lines before it, start and end of the gap, _FORMAT
-_RECORD = struct.Struct("=dII")  # unix time, lines before it (modulo 2 ** 32), length of the data
-_FORMAT = 1  # 0: of a monitor from before an upgrade, with lines dropped in the place of lines
-_MODULO = (1 << 32) - 1
-_START = 4096
+HEADER = struct.Struct("=QQQQQQ")  # first offset still there, end, lines before it, start and end of the gap, _FORMAT
+RECORD = struct.Struct("=dII")  # unix time, lines before it (modulo 2 ** 32), length of the data
+_FORMAT = 1
+MODULO = (1 << 32) - 1
+START = 4096
 _MARK = 64 << 10
-_READ = 128 << 10
 _SPARED = 512 << 10  # more than may have been read since the last call of `collected`: see the port
 
 
@@ -43,10 +42,10 @@ class Spool:
 
     def append(self, at: float, data: bytes) -> None:
         """Adds a record; drops older ones where more than `limit` bytes were not collected."""
-        record = _RECORD.pack(at, self.lines & _MODULO, len(data)) + data
-        self.lines += _count(data)
+        record = RECORD.pack(at, self.lines & MODULO, len(data)) + data
+        self.lines += count(data)
         try:
-            if os.pwrite(self.fd, record, _START + self.end) < len(record):
+            if os.pwrite(self.fd, record, START + self.end) < len(record):
                 raise OSError(28, "no space left")
         except OSError:
             return
@@ -71,12 +70,12 @@ class Spool:
             self.gap = (start, end)
             self._free(dropped, end)
 
-    def collected(self, offset: int) -> None:
-        """Frees the records before `offset`, which a reader has been given."""
+    def collected(self, offset: int, line: int) -> None:
+        """Frees the records before `offset`, where one begins; `line`: how many lines came before, modulo 2 ** 32."""
         if not self.first < offset <= self.end:
             return
-        reader, freed, (start, end) = Reader(self.fd, offset), self.first, self.gap
-        self.first, self.before = reader.position, reader.line
+        freed, (start, end) = self.first, self.gap
+        self.first, self.before = offset, line & MODULO
         if self.first >= start:
             self.first, self.gap = max(self.first, end), (0, 0)
         while self.marks and self.marks[0] < self.first:
@@ -85,92 +84,15 @@ class Spool:
 
     def _free(self, start: int, end: int) -> None:
         self._write_header()
-        syscalls.punch_hole(self.fd, _START + start, _START + end)
+        syscalls.punch_hole(self.fd, START + start, START + end)
 
     def _write_header(self) -> None:
-        os.pwrite(self.fd, _HEADER.pack(self.first, self.end, self.before & _MODULO, *self.gap, _FORMAT), 0)
+        os.pwrite(self.fd, HEADER.pack(self.first, self.end, self.before, *self.gap, _FORMAT), 0)
 
 
-def _count(data: bytes) -> int:
+def count(data: bytes) -> int:
+    """Lines, as records count them."""
     return data.count(b"\n") + (not data.endswith(b"\n"))
-
-
-class Reader:
-    """Gives records in their order, from the one in which `offset` lies, or the first one after it.
-
-    position: how far it has come; line: how many lines that were (modulo 2 ** 32).
-    """
-
-    def __init__(self, fd: int, offset: int = 0) -> None:
-        self.fd = fd
-        self.position = self.line = 0
-        while self.position < offset and (records := self._next(_READ)):
-            for start, _, line, data in records:
-                after = start + _RECORD.size + len(data)
-                if offset <= start:
-                    self.position = offset
-                elif offset < after:
-                    self.position, self.line = start, line
-                else:
-                    self.position, self.line = after, line + _count(data) & _MODULO
-                    continue
-                return
-
-    def read(self, size: int = _READ) -> list[tuple[int, float, int, bytes]]:
-        """The next records, about `size` bytes of them: (offset after it, unix time, lines lost before it, data)."""
-        found = []
-        for start, at, line, data in self._next(size):
-            self.position = start + _RECORD.size + len(data)
-            found.append((self.position, at, line - self.line & _MODULO, data))
-            self.line = line + _count(data) & _MODULO
-        return found
-
-    def _next(self, size: int) -> list[tuple[int, float, int, bytes]]:
-        """The next records: (start, unix time, lines before it, data). Stays where it is."""
-        header = self._header()
-        while True:
-            first, end, before, gap, beyond, kind = header
-            position = max(self.position, first)
-            if gap <= position < beyond:
-                position = beyond
-            elif position < gap:
-                end = gap
-            block = os.pread(self.fd, min(max(end - position, 0), size), _START + position)
-            if len(block) >= _RECORD.size:
-                needed = _RECORD.size + _RECORD.unpack_from(block)[2]
-                if needed > len(block):
-                    block = os.pread(self.fd, needed, _START + position)
-            header = self._header()
-            if header[0] <= position and not (header[3] < position + len(block) and position < header[4]):
-                break
-        line = self.line
-        if self.position < first:
-            self.position, line = first, before if kind else line + before
-            self.line = line if kind else self.line
-        found = []
-        index = 0
-        while index + _RECORD.size <= len(block):
-            at, number, length = _RECORD.unpack_from(block, index)
-            data = block[index + _RECORD.size : index + _RECORD.size + length]
-            if len(data) < length:
-                break
-            number = number if kind else line + number & _MODULO
-            line = number + _count(data)
-            found.append((position + index, at, number, data))
-            index += _RECORD.size + length
-        return found
-
-    def _header(self) -> tuple[int, ...]:
-        """Zeros where a power cut came before it was on the disk."""
-        return _HEADER.unpack(os.pread(self.fd, _HEADER.size, 0).ljust(_HEADER.size, b"\0"))
-
-
-def everything(fd: int) -> bytes:
-    """All data that is still there."""
-    reader, found = Reader(fd), bytearray()
-    while records := reader.read():
-        found += b"".join(data for *_, data in records)
-    return bytes(found)
 
 
 class Lines:

@@ -18,8 +18,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pogo.agent import installation, spool
-from pogo.containers import Attachment, ContainerSpec, Execution, Exit, Frame, Observed, usage
+from pogo.agent import installation
+from pogo.containers import Attachment, ContainerSpec, Execution, Exit, Frame, Observed, spool, usage
 from pogo.containers.joined import Joined
 from pogo.errors import Conflict, ContainerError, NotFound, StorageFull, Unavailable
 from pogo.rules.usage import Usage
@@ -103,17 +103,28 @@ class AgentContainers:
                 stream[1].close()
 
     async def collected(self, id: str, offset: int) -> None:
-        await self._ask(id, {"op": "collected", "offset": offset})
+        try:
+            fd = self._open_spool(id)
+        except NotFound:
+            return
+        try:
+            reader = spool.Reader(fd, offset)
+        finally:
+            os.close(fd)
+        await self._ask(id, {"op": "collected", "offset": reader.position, "line": reader.line})
 
     async def attach(self, id: str) -> Attachment:
         stream = await self._connect(id, {"op": "attach"})
-        if stream is not None:
-            return _Live(*stream)
         fd = self._open_spool(id)
         try:
-            return _Ended(spool.everything(fd))
+            reader = spool.Reader(fd)
+            before = reader.rest()  # all of it: what comes now goes to the attachment alone
         finally:
             os.close(fd)
+        if stream is None:
+            return _Ended(before)
+        await self._ask(id, {"op": "collected", "offset": reader.position, "line": reader.line})
+        return _Live(*stream, before)
 
     async def exec(
         self, id: str, command: Sequence[str], env: Mapping[str, str], tty: tuple[int, int] | None
@@ -216,12 +227,14 @@ class AgentContainers:
 class _Live:
     """Attached: raw output from the monitor, frames (kind, length, data) to it."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, before: bytes) -> None:
         self._reader = reader
         self._writer = writer
+        self._before = before
 
     async def read(self) -> bytes:
-        return await _read(self._reader)
+        before, self._before = self._before, b""
+        return before or await _read(self._reader)
 
     async def write(self, data: bytes) -> None:
         for start in range(0, len(data), _CHUNK):

@@ -87,7 +87,7 @@ def examined(platform: Installation) -> tuple[int, dict[tuple[str, str], str]]:
 def test_the_doctor_finds_what_is_well_and_what_is_not(platform: Installation) -> None:
     eventually(lambda: answers(platform))
     status, levels = examined(platform)
-    failed = {key for key, level in levels.items() if level == "failed" and key[1] != "names"}  # those are the network's
+    failed = {key for key, level in levels.items() if level == "failed" and key[1] != "names"}  # the network's
     assert not failed
     assert levels["Kernel", "overlay"] == levels["Platform", "agent"] == levels["Data", "database"] == "ok"
     assert levels["Leftovers", "control groups"] == levels["Leftovers", "links"] == "ok"

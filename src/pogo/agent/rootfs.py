@@ -170,21 +170,27 @@ def _small_files(layout: Layout, shown: tuple[str, ...], more: Mapping[str, byte
     fd = syscalls.new_mount(
         "tmpfs", {"mode": "0755", "uid": str(base), "gid": str(base), "size": "32m"}, _SAFE | MOUNT_ATTR_NOEXEC
     )
-    root = Path(f"/proc/self/fd/{fd}")
+    made = {""}
 
     def directory(path: str, owner: int = base, mode: int = 0o755) -> None:
-        for parent in [*reversed(Path(path).parents)][1:]:
-            if not (root / parent).exists():
-                directory(str(parent))
-        (root / path).mkdir(exist_ok=True)
-        (root / path).chmod(mode)
-        os.chown(root / path, owner, owner)
+        if path not in made:
+            above(path)
+            os.mkdir(path, dir_fd=fd)
+            made.add(path)
+        os.chmod(path, mode, dir_fd=fd)
+        os.chown(path, owner, owner, dir_fd=fd)
+
+    def above(path: str) -> None:
+        parent = path.rpartition("/")[0]
+        if parent not in made:
+            directory(parent)
 
     def file(path: str, content: bytes, owner: int = base, mode: int = 0o644) -> None:
-        directory(str(Path(path).parent))
-        (root / path).write_bytes(content)
-        (root / path).chmod(mode)
-        os.chown(root / path, owner, owner)
+        above(path)
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, mode, dir_fd=fd), "wb") as opened:
+            opened.write(content)
+            os.fchmod(opened.fileno(), mode)
+            os.fchown(opened.fileno(), owner, owner)
 
     directory("app", app)
     directory("tmp", base, 0o1777)

@@ -73,9 +73,7 @@ _OF_OPERATION = {
     # A collaborator may leave, a member of the app's team may join: the endpoints look closer.
     "DELETE /apps/{app}/collaborators/{user}": _VIEW,
     "DELETE /teams/apps/{app}/collaborators/{user}": _VIEW,
-    # A member of the team may make himself one (rules.permissions.may_join).
     "POST /teams/apps/{app}/collaborators": _VIEW,
-    "POST /apps/{app}/collaborators": _VIEW,
     "GET /apps/{app}/releases/{release}/config-vars": _EITHER,
     "POST /apps/{app}/dynos": _EITHER,
     "POST /apps/{app}/dynos/{dyno}": _EITHER,
@@ -106,7 +104,7 @@ _NEVER_READ = frozenset({"oauth", "invitations", "audit-events"})
 def needed(method: str, template: str) -> AnyOf:
     """Permissions any of which an operation of an app needs; template: the route, as `/apps/{app}/dynos/{dyno}`."""
     method = "GET" if method in SAFE else method
-    special = _OF_OPERATION.get(f"{method} {template.removeprefix('/teams')}")
+    special = _OF_OPERATION.get(f"{method} {template}")
     if special:
         return special
     need = OF_APP.get(_resource(template), Need(_MANAGE, _MANAGE))

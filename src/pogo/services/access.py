@@ -53,14 +53,6 @@ def require(db: Database, app: App, user: User, permission: str) -> None:
         raise lacking(app, [permission])
 
 
-def require_joining(db: Database, app: App, user: User, whom: str) -> None:
-    """Who manages the app may add anybody; a member of its team himself, unless the app is locked (Heroku)."""
-    with db.read() as session:
-        role = membership.role_in(session, app.team_id, user.id)
-    if not (whom.lower() in (user.email, user.id) and rules.may_join(role, locked=app.locked)):
-        require(db, app, user, rules.MANAGE)
-
-
 def list_collaborators(db: Database, app: App) -> list[Collaborator]:
     """Collaborators besides the owner, oldest first."""
     with db.read() as session:

@@ -1,4 +1,4 @@
-"""Who besides its owner uses an app, and what for. Heroku has the same below /teams, for apps of teams."""
+"""Who besides its owner uses an app, and what for."""
 
 from __future__ import annotations
 
@@ -27,7 +27,6 @@ class Permissions(Body):
 
 
 @router.get("/apps/{app}/collaborators")
-@router.get("/teams/apps/{app}/collaborators")
 def index(me: Me, app: TheApp) -> Response:
     rows = [show.collaborator(app, row) for row in access.list_collaborators(me.platform.db, app)]
     shown = rows if app.team_id else [show.owner(app), *rows]
@@ -35,7 +34,6 @@ def index(me: Me, app: TheApp) -> Response:
 
 
 @router.get("/apps/{app}/collaborators/{user}")
-@router.get("/teams/apps/{app}/collaborators/{user}")
 def info(me: Me, app: TheApp, user: str) -> Response:
     if not app.team_id and user.lower() in (app.owner.email, app.owner_id, show.owner(app)["id"]):
         return answer(show.owner(app))
@@ -43,15 +41,12 @@ def info(me: Me, app: TheApp, user: str) -> Response:
 
 
 @router.post("/apps/{app}/collaborators")
-@router.post("/teams/apps/{app}/collaborators")
 def add(me: Me, app: TheApp, body: NewCollaborator) -> Response:
-    access.require_joining(me.platform.db, app, me.user, body.user)
     made = access.add_collaborator(me.platform.db, app, body.user, body.permissions)
     return answer(show.collaborator(app, made), 201)
 
 
 @router.patch("/apps/{app}/collaborators/{user}")
-@router.patch("/teams/apps/{app}/collaborators/{user}")
 def change(me: Me, app: TheApp, user: str, body: Permissions) -> Response:
     if not app.team_id and user.lower() in (app.owner.email, app.owner_id):
         raise InvalidParams(f"The owner of {app.name} has all permissions.")
@@ -59,7 +54,6 @@ def change(me: Me, app: TheApp, user: str, body: Permissions) -> Response:
 
 
 @router.delete("/apps/{app}/collaborators/{user}")
-@router.delete("/teams/apps/{app}/collaborators/{user}")
 def remove(me: Me, app: TheApp, user: str) -> Response:
     """By who manages the app; or by the collaborator who leaves."""
     if not app.team_id and user.lower() in (app.owner.email, app.owner_id):

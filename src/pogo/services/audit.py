@@ -23,7 +23,15 @@ MOST_CHANGES = 50  # of one event
 _LONGEST = 500
 # Rows that come and go by reading, by clients on their way in, or by this module.
 _UNTOLD = frozenset(
-    {"audit_events", "browser_logins", "failed_logins", "leases", "log_sessions", "webhook_deliveries", "webhook_events"}
+    {
+        "audit_events",
+        "browser_logins",
+        "failed_logins",
+        "leases",
+        "log_sessions",
+        "webhook_deliveries",
+        "webhook_events",
+    }
 )
 
 

@@ -67,12 +67,11 @@ class _Answer(asyncio.Protocol):
         self.status: asyncio.Future[int | None] = loop.create_future()
         self._head = b""
         self._read = 0
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.BaseTransport | None = None
         self._end: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = transport  # uvloop's is no asyncio.Transport
 
     def data_received(self, data: bytes) -> None:
         self._read += len(data)

@@ -101,6 +101,7 @@ class Edge:
         assert self.process is not None
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+        wait_until(lambda: not self._answers(), "a killed worker does not end")
 
     def close(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -181,7 +182,7 @@ async def _serve(web: Web, reader: asyncio.StreamReader, writer: asyncio.StreamW
         web.requests += 1
         path = head.split(b" ", 2)[1]
         if b"pgrade: websocket" in head:
-            writer.write(_websocket_accept(head))
+            writer.write(websocket_accept(head))
             while data := await reader.read(1000):
                 writer.write(data)
             return
@@ -199,7 +200,7 @@ async def _serve(web: Web, reader: asyncio.StreamReader, writer: asyncio.StreamW
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
 
-def _websocket_accept(head: bytes) -> bytes:
+def websocket_accept(head: bytes) -> bytes:
     key = next(line.split(b": ")[1] for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key"))
     accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
     lines = (b"HTTP/1.1 101 Switching Protocols", b"Upgrade: websocket", b"Connection: Upgrade")

@@ -102,6 +102,7 @@ def test_the_client_cannot_break_out_of_a_field() -> None:
         ("CD", 200, "c", "H27"),
         ("CD", 101, "c", ""),
         ("SD", 101, "c", ""),
+        ("sD", 101, "c", "H15"),
         ("cD", 200, "c", "H28"),
         ("KH", 502, "c", "H13"),
         ("KD", 200, "c", "H18"),
@@ -113,7 +114,7 @@ def test_one_code_per_termination_state(termination: str, status: int, server: s
     assert code(RECORD._replace(termination=termination, status=status, server=server)) == expected
 
 
-@pytest.mark.parametrize("refusal", ["H10", "H14", "H20", "H80", "H99"])
+@pytest.mark.parametrize("refusal", ["H10", "H11", "H14", "H20", "H80", "H99", "P10", "P11", "P12"])
 def test_a_refusal_is_the_code(refusal: str) -> None:
     assert code(RECORD._replace(refusal=refusal, termination="LR", status=503)) == refusal
 

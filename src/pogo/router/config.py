@@ -50,6 +50,7 @@ MAX_LOG_LINE = 8192
 # HAProxy 2.6 takes neither from a map.
 CLIENT_IDLE = 55
 QUEUE_TIME = 10
+CONNECT_TIME = 5
 # Labels that a request's host can have below a wildcard.
 WILDCARD_DEPTH = 6
 # How long a request waits for a starting dyno (Heroku's H20), and how often it looks, in ms.
@@ -179,6 +180,7 @@ def render(settings: Settings, *, as_root: bool = True, configuration: str = "no
         sticky=paths.sticky,
         client_idle=CLIENT_IDLE,
         queue_time=QUEUE_TIME,
+        connect_time=CONNECT_TIME,
         queue=PLAIN.queue,
         idle=PLAIN.idle,
         wildcards=_wildcards(paths),

@@ -28,18 +28,25 @@ DESCRIPTIONS = {
     "H28": "Client Connection Idle",
     "H80": "Maintenance mode",
     "H99": "Platform error",
+    # Ours: what an app's owner has set keeps a request from its dynos.
+    "P10": "Address not allowed",
+    "P11": "Too many requests",
+    "P12": "Password required",
 }
 
 _NO_SERVER = "<NOSRV>"
 _AT = {
     "H80": "at=info",
+    "P10": "at=info",
+    "P11": "at=warning",
+    "P12": "at=info",
     "H27": "sock=client at=warning",
     "H28": "at=warning",
     "H18": "sock=backend at=error",
 }
-_STATUS = {"H26": 400, "H27": 499, "H28": 499}
+_STATUS = {"H26": 400, "H27": 499, "H28": 499, "P10": 403, "P11": 429, "P12": 401}
 # The request never reached a dyno; then Heroku leaves connect, service and bytes empty.
-_WITHOUT_DYNO = frozenset({"H10", "H11", "H14", "H20", "H26", "H80", "H99"})
+_WITHOUT_DYNO = frozenset({"H10", "H11", "H14", "H20", "H26", "H80", "H99", "P10", "P11", "P12"})
 _REFUSED = frozenset({"H19", "H21"})
 _WITHOUT_ANSWER = frozenset({"H12", "H13", "H17"})
 
@@ -161,10 +168,15 @@ def parse(frame: bytes) -> RouterRecord | None:
 
 
 def code(record: RouterRecord) -> str:
-    """Heroku's H code of a failed request, "" for one that went well. A WebSocket ends well whoever closes it."""
+    """Heroku's H code of a failed request, "" for one that went well. A WebSocket ends well whoever closes it.
+
+    One that nobody closed, but that was silent for too long, is H15.
+    """
     if record.refusal:
         return record.refusal
-    if record.termination == "--" or record.status == 101:
+    if record.status == 101:
+        return "H15" if record.termination in ("sD", "cD") else ""
+    if record.termination == "--":
         return ""
     if not record.server and record.termination == "SC":
         return "H99"

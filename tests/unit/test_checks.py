@@ -56,7 +56,7 @@ def test_2xx_and_3xx_are_good_answers(status: int, well: bool) -> None:
 def demand(world: World, **settings: Any) -> None:
     """Settings that users cannot have: a test has no seconds to wait for."""
     with world.platform.db.write() as session:
-        session.get_one(App, world.app.id).checks = {"live_period": 0.05, "live_timeout": 0.05, **settings}
+        session.get_one(App, world.app.id).checks = {"live_period": 0.05, "live_timeout": 2, **settings}
 
 
 def heroku_lines(world: World) -> list[str]:
@@ -87,7 +87,7 @@ async def test_a_dyno_whose_path_does_not_answer_well_is_not_ready(world: World)
 @pytest.mark.anyio
 @pytest.mark.parametrize(("health", "why"), [(500, "GET /live answered 500"), (0, "GET /live was not answered within")])
 async def test_a_sick_dyno_is_unrouted_and_replaced(world: World, health: int, why: str) -> None:
-    demand(world, live_path="/live")
+    demand(world, live_path="/live", live_timeout=2 if health else 0.2)
     world.start()
     world.push()
     await world.until(lambda: world.states() == {"web.1": "up"})

@@ -31,7 +31,6 @@ class Boot:
 
     cpu: per cent of one CPU, 0 for no limit; files: that a process may have open.
     tty: (rows, columns); spool: bytes of output kept; keep: descriptors of images and inputs.
-    reserve: bytes of the disk that have to stay free; 0 for no limit.
     """
 
     installation: Installation
@@ -47,7 +46,6 @@ class Boot:
     listener: socket.socket
     client: socket.socket
     keep: tuple[int, ...]
-    reserve: int = 0
 
     @property
     def group(self) -> str:

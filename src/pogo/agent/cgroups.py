@@ -128,23 +128,6 @@ def limit_cpu(group: str, percent: int) -> None:
     (directory / "cpu.cfs_quota_us").write_text(str(microseconds))
 
 
-def lacking(group: str) -> list[str]:
-    """The controllers of dynos' limits that this machine does not have for `group` (of `memory_group`)."""
-    files = {"memory": "memory.max", "pids": "pids.max", "cpu": "cpu.weight"}
-    if UNIFIED:
-        return [name for name, file in files.items() if not (ROOT / group / file).exists()]
-    wanted = ("memory", "pids", "cpu", "cpuacct", "devices", "freezer")
-    return [name for name in wanted if not (ROOT / name / "cgroup.procs").exists()]
-
-
-def memory_used(group: str) -> int:
-    """Bytes that the processes of `group` hold, without what the kernel only caches for them."""
-    file = (ROOT if UNIFIED else ROOT / "memory") / group / "memory.stat"
-    names = ("anon", "shmem") if UNIFIED else ("total_rss", "total_shmem")
-    lines = (line.split() for line in file.read_text().splitlines())
-    return sum(int(value) for name, value in lines if name in names)
-
-
 def refused_forks(group: str) -> int:
     """A descriptor of the payload's `pids.events`; -1 where there is none."""
     file = _processes_file(group).parent / "p" / "pids.events"

@@ -24,7 +24,6 @@ from pogo.agent.boot import Process
 from pogo.agent.handover import Charge
 from pogo.agent.installation import Installation
 from pogo.agent.peers import Client, Json, announce_end, is_allowed, parse, send_once
-from pogo.agent.usage import Usage
 
 HANG_UP_SECONDS = 10
 LEFT_SECONDS = 2  # for what runs on when the process itself has ended
@@ -84,7 +83,7 @@ class Monitor:
         self.id = charge.id
         self.outputs = charge.outputs
         self.group = records.group(charge.installation, charge.id, charge.background)
-        self.usage = Usage(charge.boot()) if charge.background else None
+        self.forks = cgroups.refused_forks(self.group) if charge.background else -1
         self.listener = charge.listener
         self.process = process
         self.spool = kept
@@ -110,12 +109,10 @@ class Monitor:
             poll = select.poll()
             for fd, (events, _) in interest.items():
                 poll.register(fd, events)
-            until = min(self.kill_at, self.finish_by, self.usage.next if self.usage else _NEVER)
+            until = min(self.kill_at, self.finish_by)
             wait = None if until == _NEVER else max(0, until - time.monotonic()) * 1000 + 1
             for fd, _ in poll.poll(wait):
                 interest[fd][1]()
-            if self.status is None and self.usage and self.usage.look():
-                self.kill_at = 0
             if self.status is None and time.monotonic() >= self.kill_at:
                 self._kill()
         self._close()
@@ -126,9 +123,8 @@ class Monitor:
             return False
         late = time.monotonic() >= self.finish_by
         if not self.recorded and (self.process.output < 0 or late):
-            peak, exceeded = (self.usage.peak, self.usage.exceeded) if self.usage else (0, self.exceeded)
-            oom = self.oom or exceeded == "memory"
-            records.write_exit(self.installation, self.id, self.status, oom, peak, exceeded)
+            oom = self.oom or self.exceeded == "memory"
+            records.write_exit(self.installation, self.id, self.status, oom, self.exceeded)
             self.recorded = True
         return late or (self.recorded and not (self.attached and self.attached.pending))
 
@@ -178,6 +174,7 @@ class Monitor:
         them, keeps the status: so it is spared, unless that does not help."""
         os.close(self.process.main)
         self.process.main = -1
+        self._count_forks()
         self.stop(LEFT_SECONDS)
 
     def _kill(self) -> None:
@@ -199,8 +196,6 @@ class Monitor:
         code = os.waitstatus_to_exitcode(waited)
         self.status = 128 + signal.SIGKILL if self.killed else code if code >= 0 else 128 - code
         self.oom = cgroups.oom_killed(self.process.oom)  # before its group goes: that signals it too
-        if self.usage:
-            self.usage.end()
         records.sweep(self.installation, self.id, keep_files=True)
         self.finish_by = time.monotonic() + _DRAIN_SECONDS
 
@@ -215,14 +210,22 @@ class Monitor:
             return
         except OSError:
             data = b""  # EIO: the last process has closed the terminal
-        if self.usage:
-            self.usage.listen()
+        self._count_forks()
         if not data:
             self._output_ended()
         elif self.attached:
             self.attached.pending += data
         elif not self.hung_up:
             self._keep(data if self.interactive else self.lines.feed(data))
+
+    def _count_forks(self) -> None:
+        """Whether a process was refused. To be called when there is output: who is refused one says so, and the count
+        goes with the last process. The kernel's v1 signals nothing here."""
+        try:
+            if self.forks >= 0 and cgroups.has_refused(self.forks):
+                self.exceeded = self.exceeded or "pids"
+        except OSError:
+            return  # it has just gone
 
     def _output_ended(self) -> None:
         """Ends the spool. While the process itself lives on, it has only closed its streams."""
@@ -304,7 +307,7 @@ class Monitor:
         match request["op"]:
             case "stop":
                 self.stop(max(0.0, float(request["grace"])))
-                if request.get("exceeded") in ("disk", "memory"):
+                if request.get("exceeded") in ("disk", "memory", "reserve"):
                     self.exceeded = request["exceeded"]
             case "collected":
                 self.spool.collected(int(request["offset"]), int(request["line"]))

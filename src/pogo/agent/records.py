@@ -109,7 +109,7 @@ def load(installation: Installation, id: str) -> Record | None:
 
 
 def load_exit(installation: Installation, id: str) -> dict[str, object] | None:
-    """{"status", "at", "oom", "peak", "exceeded"} of an ended container.
+    """{"status", "at", "oom", "exceeded"} of an ended container.
 
     One that a power cut has torn is as good as none.
     """
@@ -130,12 +130,10 @@ def erase_torn(installation: Installation) -> None:
             erase(installation, path.name)
 
 
-def write_exit(
-    installation: Installation, id: str, status: int, oom: bool = False, peak: int = 0, exceeded: str = ""
-) -> None:
+def write_exit(installation: Installation, id: str, status: int, oom: bool = False, exceeded: str = "") -> None:
     path = directory(installation, id) / "exit"
     new = path.with_suffix(".new")
-    end = {"status": status, "at": time.time(), "oom": oom, "peak": peak, "exceeded": exceeded}
+    end = {"status": status, "at": time.time(), "oom": oom, "exceeded": exceeded}
     new.write_text(json.dumps(end))
     new.rename(path)
 

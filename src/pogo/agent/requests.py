@@ -69,7 +69,7 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
     files = _number(limits.get("files", lxc.FILES), "The number of open files", 16, 1 << 30)
     pids = _number(limits["pids"], "The number of processes", 1, 1 << 22)
     cpu_shares = _number(limits["cpu_shares"], "The share of CPU", 2, 1 << 18)
-    disk, reserve = (_number(limits.get(name, 0), f"The {name}", 0, _MOST_BYTES) for name in ("disk", "reserve"))
+    disk = _number(limits.get("disk", 0), "The disk", 0, _MOST_BYTES)
     spool = max(64 << 10, _number(spec["spool"], "The spool", 0, _MOST_SPOOL))
 
     continues = _chain(installation, str(spec["continues"]), slot)
@@ -127,7 +127,6 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
         tty=tty,
         stdin=stdin,
         spool=spool,
-        reserve=reserve,
         lock=lock,
         listener=listener,
         client=client,

@@ -26,8 +26,7 @@ class Limits:
     cpu: the most it gets, in per cent of one CPU; 0: no limit. files: that a process may have open.
 
     disk: bytes that it may write, a file counting as 16 KiB at least; one that goes on is killed, soon. 0: no limit.
-    background: all such containers together weigh less, in CPU and I/O, than any one that is not; what they
-    use is measured. reserve, for them only: bytes that have to stay free on the disk; 0: no limit.
+    background: all such containers together weigh less, in CPU and I/O, than any one that is not.
     """
 
     memory: int
@@ -38,7 +37,6 @@ class Limits:
     files: int = 10_000
     background: bool = False
     disk: int = 0
-    reserve: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,14 +82,12 @@ class ContainerSpec:
 class Exit:
     """status: 0–255, 128+n for signal n, -1 where it was lost (machine restarted); at: unix time.
 
-    exceeded: the limit besides memory that it met, `disk`, or `pids` or `reserve` of one in the background. peak:
-    of those, the most memory that its processes held, in bytes, as far as was seen.
+    exceeded: the limit that it met: `disk`, what `stop` was told, or `pids` of one in the background.
     """
 
     status: int
     at: float
     oom: bool = False
-    peak: int = 0
     exceeded: str = ""
 
 
@@ -160,7 +156,8 @@ class Containers(Protocol):
     async def stop(self, id: str, grace: float, exceeded: str = "") -> None:
         """SIGTERM to every process, SIGKILL after `grace` seconds. Returns at once; unknown id: nothing.
 
-        exceeded: `memory` or `disk`, whose limit is the reason. Its exit says so; `memory` is an `oom`.
+        exceeded: the limit that is the reason: `memory`, `disk` or `reserve` (of the disk). Its exit says so; `memory`
+        is an `oom`.
         """
         ...
 
@@ -205,8 +202,8 @@ class Containers(Protocol):
         """Copy /pogo/out/<name> of an ended container to a local path. NotFound if it is not there."""
         ...
 
-    async def usage(self) -> Mapping[str, Usage]:
-        """What each running container that is not in the background uses now, by its id."""
+    async def usage(self, background: bool = False) -> Mapping[str, Usage]:
+        """What each running container uses now, by its id: of those in the background, or of all others."""
         ...
 
     def watch(self) -> AsyncIterator[str]:

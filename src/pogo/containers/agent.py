@@ -65,8 +65,8 @@ class AgentContainers:
         reply, _ = await self._call({"op": "list"})
         return [_observed(item) for item in reply["containers"]]
 
-    async def usage(self) -> Mapping[str, Usage]:
-        return await asyncio.to_thread(usage.read, self._cgroup)
+    async def usage(self, background: bool = False) -> Mapping[str, Usage]:
+        return await asyncio.to_thread(usage.read, self._cgroup, background)
 
     async def stop(self, id: str, grace: float, exceeded: str = "") -> None:
         reply = await self._ask(id, {"op": "stop", "grace": grace, "exceeded": exceeded})
@@ -358,5 +358,6 @@ def _encode(spec: ContainerSpec) -> Json:
 
 
 def _observed(item: Json) -> Observed:
-    end = Exit(**item["exit"]) if item["exit"] else None
+    end = item["exit"]
+    end = Exit(end["status"], end["at"], end["oom"], end["exceeded"]) if end else None
     return Observed(item["id"], item["address"], item["started_at"], item["labels"], end)

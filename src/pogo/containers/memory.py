@@ -106,8 +106,11 @@ class MemoryContainers:
         self._started = 0
         self._watchers: list[asyncio.Queue[str]] = []
 
-    async def usage(self) -> Mapping[str, Usage]:
-        return {id: self.used.get(id, Usage(0, 0, 0, 0.0, 1)) for id, one in self.processes.items() if one.exit is None}
+    async def usage(self, background: bool = False) -> Mapping[str, Usage]:
+        running = [
+            id for id, one in self.processes.items() if one.exit is None and one.spec.limits.background == background
+        ]
+        return {id: self.used.get(id, Usage(0, 0, 0, 0.0, 1)) for id in running}
 
     # -- for tests
 

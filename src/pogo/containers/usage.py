@@ -8,13 +8,14 @@ from pogo.agent import cgroups
 from pogo.rules.usage import Usage
 
 
-def read(cgroup: str) -> dict[str, Usage]:
-    """By container id; those of the background are left out. One that ends meanwhile is missing.
+def read(cgroup: str, background: bool) -> dict[str, Usage]:
+    """By container id: of those in the background, or of all others. One that ends meanwhile is missing.
 
     cgroup: the installation's group.
     """
     found = {}
-    for directory in (cgroups.ROOT if cgroups.UNIFIED else cgroups.ROOT / "memory").joinpath(cgroup, "c").glob("[!.]*"):
+    top = (cgroups.ROOT if cgroups.UNIFIED else cgroups.ROOT / "memory") / cgroup / "c"
+    for directory in (top / ".background" if background else top).glob("[!.]*"):
         if not directory.is_dir():
             continue
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -32,6 +33,7 @@ T = TypeVar("T")
 PUSHED = "sources/push-"
 SPOOL = 64 << 20
 RESERVE = 192 << 20  # bytes that a build leaves free on the disk; admission asks for more
+_WATCH = 0.25  # seconds between two looks at what it uses
 CPU_SHARES = 256  # among builds; all of them together are lighter than any dyno
 STORE_PATIENCE = 300.0
 STORE_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
@@ -114,10 +116,13 @@ class Steps:
     async def _finish(self, step: str) -> None:
         """Collect the output of a step until it has ended well."""
         id = container(self.build, step)
-        await insist(partial(self._read, id))
-        seen, end = await insist(partial(self._exit, id))
+        watching = asyncio.create_task(self._watch(id))
+        try:
+            await insist(partial(self._read, id))
+            seen, end = await insist(partial(self._exit, id))
+        finally:
+            watching.cancel()
         self.took[step] = round(end.at - seen.started_at, 2)
-        self.took["peak"] = max(self.took.get("peak", 0), end.peak)
         if end.status == -1:
             raise MachineLost
         if end.status != 0:
@@ -127,6 +132,17 @@ class Steps:
                 self.say("What the mirror could not fetch for this build:", *found, last)
             why = build_ends.failure(end.status, end.oom, end.exceeded, allowed(self.platform.settings))
             raise BuildFailed(why or "the reason is in the build's output", said=not why)
+
+    async def _watch(self, id: str) -> None:
+        """The most memory that its processes held, as far as is seen; and enough of the disk stays free for others."""
+        containers, disk = self.platform.containers, self.platform.settings.state_dir
+        self.took.setdefault("peak", 0)
+        while True:
+            if used := (await containers.usage(background=True)).get(id):
+                self.took["peak"] = max(self.took["peak"], used.total)
+            if shutil.disk_usage(disk).free < RESERVE:
+                await insist(partial(containers.stop, id, 0, exceeded="reserve"))
+            await asyncio.sleep(_WATCH)
 
     async def _read(self, id: str) -> None:
         async for frame in self.platform.containers.logs(id, 0):
@@ -191,7 +207,6 @@ class Steps:
                 pids=settings.build_processes,
                 background=True,
                 disk=settings.build_disk_mb << 20,
-                reserve=RESERVE,
             ),
             inputs=inputs,
             outputs=True,

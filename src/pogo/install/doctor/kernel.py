@@ -143,7 +143,7 @@ def control_groups(uid: int) -> Check:
     try:
         os.close(cgroups.memory_group(f"{group}/c", 64 << 20))
         cgroups.weigh(f"{group}/c", 256, background=False)
-        lacking = cgroups.lacking(f"{group}/c")
+        lacking = _lacking(f"{group}/c")
     except OSError as error:
         advice = "Is /sys/fs/cgroup mounted and writable? Memory may be off: boot with cgroup_enable=memory."
         return failed(AREA, name, f"{layout}: {error}", advice, needed=True)
@@ -154,6 +154,15 @@ def control_groups(uid: int) -> Check:
         return failed(AREA, name, f"{layout}, without {', '.join(lacking)}", advice, needed=True)
     moves = "moves are favoured" if cgroups.moves_are_favoured() else "moves are not favoured, so boots take longer"
     return ok(AREA, name, f"{layout}; memory, cpu and pids can be limited; {moves}")
+
+
+def _lacking(group: str) -> list[str]:
+    """The controllers of dynos' limits that this machine does not have for `group` (of `memory_group`)."""
+    files = {"memory": "memory.max", "pids": "pids.max", "cpu": "cpu.weight"}
+    if cgroups.UNIFIED:
+        return [name for name, file in files.items() if not (cgroups.ROOT / group / file).exists()]
+    wanted = ("memory", "pids", "cpu", "cpuacct", "devices", "freezer")
+    return [name for name in wanted if not (cgroups.ROOT / name / "cgroup.procs").exists()]
 
 
 def images_check(mounted: str, unpacked: str) -> Check:

@@ -1,9 +1,8 @@
-"""1 → 100 → 1 web dynos, until the router shows exactly those."""
+"""1 → 100 → 1 web dynos, until the router shows exactly those, and each has answered through it."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from installation import CHECKOUT, Installation
 
@@ -17,25 +16,25 @@ SECONDS = 300
 def measure(platform: Installation) -> None:
     work = platform.create(CHECKOUT / "examples" / "procfile", APP)
     platform.push(work)
-    up = _scale(platform, MANY, lambda: _answering(platform) == MANY)
-    down = _scale(platform, 1, lambda: len(servers(platform)) == 1)
+    up = _scale(platform, MANY)
+    down = _scale(platform, 1)
     print(f"  1 to {MANY}, each has answered through the router {up:8.1f} s   ({MANY / up:.0f} a second)")
-    print(f"  {MANY} to 1, only that one is routed            {down:8.1f} s")
+    print(f"  {MANY} to 1, only that one answers              {down:8.1f} s")
     platform.pogo("destroy", "-a", APP, "--confirm", APP)
 
 
-def _scale(platform: Installation, quantity: int, done: Callable[[], bool]) -> float:
+def _scale(platform: Installation, quantity: int) -> float:
     began = time.perf_counter()
     platform.pogo("ps:scale", f"web={quantity}", "-a", APP)
-    while not done():
+    while _answering(platform, quantity) != quantity:
         assert time.perf_counter() - began < SECONDS, f"{APP} is not at {quantity}"
         time.sleep(0.2)
     return time.perf_counter() - began
 
 
-def _answering(platform: Installation) -> int:
-    """How many dynos answer; asked only when all are in the router, so that the asking does not slow them."""
-    routed = len(servers(platform))
-    if routed < MANY:
+def _answering(platform: Installation, wanted: int) -> int:
+    """How many dynos answer; asked only when just as many are in the router, so that the asking does not slow them."""
+    if len(servers(platform)) != wanted:
         return 0
-    return len({platform.get(APP).body for _ in range(3 * MANY)})
+    answers = [platform.get(APP) for _ in range(3 * wanted)]
+    return len({answer.body for answer in answers}) if all(answer.status == 200 for answer in answers) else 0

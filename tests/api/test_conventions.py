@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import httpx2
 import pytest
@@ -16,6 +17,7 @@ from pogo.api import paging
 from pogo.api.paging import Wanted, parse
 from pogo.api.resources import catalog
 from pogo.errors import RangeNotSatisfiable
+from pogo.model import Release
 
 FIELDS = ("id", "version", "seq", "number")
 
@@ -215,6 +217,79 @@ def test_a_list_page_by_page(ann: Client) -> None:
     assert names == ["a-app", "b-app", "c-app", "shop"]
     whole = ann.get("/apps")
     assert (whole.status_code, "next-range" in whole.headers) == (200, False)
+
+
+def test_lists_that_keep_their_order_have_pages_too(ann: Client, everyone: People) -> None:
+    ann.post("/apps/shop/collaborators", {"user": "eve@example.com"})
+    whole = ann.get("/apps/shop/collaborators").json()
+    for order in ("", ", order=desc"):
+        found: list[Any] = []
+        header = f"id ..; max=1{order}"
+        while header:
+            page = ann.get("/apps/shop/collaborators", Range=header)
+            assert page.status_code == 206 and len(page.json()) == 1 and page.headers["accept-ranges"] == "id"
+            found += page.json()
+            header = page.headers.get("next-range", "")
+        assert found == (whole[::-1] if order else whole)
+    for header in ("id ..; max=1000", "name ..; max=1", "id ]none..; max=1"):
+        answer = ann.get("/apps/shop/collaborators", Range=header)
+        assert len(answer.json()) == (0 if "none" in header else 3), header
+
+
+VARIANTS = ["sdk", "pipelines", "filters", "webhooks", "run-inside", "account-quotas", "fir", "dogwood", "process-tier"]
+
+
+def test_what_a_client_accepts(ann: Client) -> None:
+    """Every variant of version 3, no Accept at all, and expansions: the same answer."""
+    plain = ann.get("/apps/shop").json()
+    for variant in ["", *(f".{name}" for name in VARIANTS)]:
+        answer = ann.get("/apps/shop", Accept=f"application/vnd.heroku+json; version=3{variant}")
+        assert (answer.status_code, answer.json()) == (200, plain), variant
+    for accept in ("*/*", "application/json", "text/html", ""):
+        assert ann.get("/apps/shop", Accept=accept).json() == plain, accept
+    expand = {"Accept-Expansion": "addon_service,plan", "Accept-Inclusion": "addon:plan,config_vars"}
+    assert ann.get("/apps/shop/addons", **expand).json() == []
+    legacy = {"X-Heroku-Legacy-Provider-Messages": "true"}
+    assert ann.get("/apps/shop", **legacy).json() == plain
+
+
+def test_gzip(ann: Client) -> None:
+    long = ann.get("/dyno-sizes", **{"Accept-Encoding": "identity"})
+    assert "content-encoding" not in long.headers and len(long.content) > 1000
+    packed = ann.get("/dyno-sizes", **{"Accept-Encoding": "deflate, gzip"})
+    assert packed.headers["content-encoding"] == "gzip" and packed.json() == long.json()
+    assert int(packed.headers["content-length"]) < len(long.content) / 1.5
+    assert packed.headers["etag"] == f"W/{long.headers['etag']}"
+    assert "Accept-Encoding" in packed.headers["vary"]
+    for tag in (packed.headers["etag"], long.headers["etag"]):
+        again = ann.get("/dyno-sizes", **{"If-None-Match": tag, "Accept-Encoding": "gzip"})
+        assert (again.status_code, again.content) == (304, b"")
+    short = ann.get("/account/rate-limits", **{"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in short.headers, "not worth it"
+
+
+def test_the_caller_by_a_tilde(ann: Client) -> None:
+    for path, same in (("/users/~", "/account"), ("/users/~/apps", "/users/ann@example.com/apps")):
+        assert ann.get(path).json() == ann.get(same).json()
+    assert ann.get("/oauth/authorizations/~").json()["access_token"]["token"] == ann.token
+
+
+QUANTITIES = [("2", 2), (3, 3), ("+1", 4), ("-2", 2)]
+
+
+def test_quantities(ann: Client, release: Release) -> None:
+    for quantity, expected in QUANTITIES:
+        answer = ann.patch("/apps/shop/formation", {"updates": [{"type": "worker", "quantity": quantity}]})
+        assert [one["quantity"] for one in answer.json()] == [expected], quantity
+    for wrong in ("many", True, [1], "1.5"):
+        answer = ann.patch("/apps/shop/formation", {"updates": [{"type": "worker", "quantity": wrong}]})
+        assert answer.status_code == 422, wrong
+
+
+def test_unknown_fields_and_wrong_types(ann: Client) -> None:
+    assert ann.patch("/apps/shop", {"maintenance": False, "colour": "blue"}).status_code == 200
+    wrong = ann.patch("/apps/shop", {"maintenance": "yes"})
+    assert wrong.json() == {"id": "invalid_params", "message": "Invalid request: `maintenance` must be a boolean"}
 
 
 def test_the_schema_is_at_hand(heroku_schema: HerokuSchema, ann: Client) -> None:

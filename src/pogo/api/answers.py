@@ -24,10 +24,11 @@ def listing(me: Caller, rows: Sequence[T], show: Callable[[T], dict[str, Any]], 
     """A list, or the page of it that the Range header asks for.
 
     by: attributes that it can be ordered by (unique ones; the first is the default; `row.type` is the
-    field `type`); without any, the order of `rows` is kept as it is and the list is short.
+    field `type`); without any, the order of `rows` is kept as it is, and pages go by the ids that are shown.
     """
     if not by:
-        return JSONResponse([show(row) for row in rows], headers={"Accept-Ranges": "id"})
+        found = paging.in_order([show(row) for row in rows], me.range)
+        return JSONResponse(found.items, 206 if found.partial else 200, found.headers)
     fields = [name.rpartition(".")[2] for name in by]
     wanted = paging.parse(me.range, fields)
     value = attrgetter(by[fields.index(wanted.field)])

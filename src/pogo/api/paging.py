@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pogo.errors import RangeNotSatisfiable
 
@@ -107,6 +107,31 @@ def page(rows: Sequence[T], wanted: Wanted, fields: Sequence[str], key: Callable
             order = ", order=desc" if wanted.descending else ""
             headers["Next-Range"] = f"{wanted.field} ]{last}..{wanted.end}; max={wanted.max}{order}"
     return Page(items, headers, partial=len(items) < len(rows))
+
+
+def in_order(shown: Sequence[dict[str, Any]], header: str | None) -> Page[dict[str, Any]]:
+    """A page of a list that keeps its order. Only `id` pages it: asked for by another field, it is whole.
+
+    Older clients order every list by a field of their own choice, so that is no mistake.
+    """
+    field = _HEADER.fullmatch(header or "")
+    ids = [str(one.get("id")) for one in shown]
+    if not field or field["field"] not in (None, "id") or "None" in ids:
+        return Page(list(shown), {"Accept-Ranges": "id"}, partial=False)
+    wanted = parse(header, ["id"])
+    pairs = list(zip(ids, shown, strict=True))
+    ordered = pairs[::-1] if wanted.descending else pairs
+    if wanted.start:
+        places = [place for place, (id, _) in enumerate(ordered) if id == wanted.start]
+        ordered = ordered[places[0] + wanted.exclusive :] if places else []
+    chosen = ordered[: wanted.max]
+    headers = {"Accept-Ranges": "id"}
+    if chosen:
+        headers["Content-Range"] = f"id {chosen[0][0]}..{chosen[-1][0]}"
+    if len(ordered) > len(chosen):
+        order = ", order=desc" if wanted.descending else ""
+        headers["Next-Range"] = f"id ]{chosen[-1][0]}..; max={wanted.max}{order}"
+    return Page([one for _, one in chosen], headers, partial=len(chosen) < len(shown))
 
 
 def _between(ordered: list[T], wanted: Wanted, key: Callable[[T], Key]) -> list[T]:

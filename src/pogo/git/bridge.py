@@ -118,6 +118,8 @@ class Bridge:
     async def _push(self, env: dict[str, str], app: App, user: User, receive: Receive, send: Send) -> None:
         push = self.pushes.begin(app, user)
         push.actor = audit.actor()
+        if push.actor:
+            push.actor.action = lambda: "git push"
         env |= {
             "POGO_HOOK_SOCKET": str(self.platform.settings.daemon_socket),
             "POGO_HOOK_PUSH": push.id,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import delete, event, func, inspect, or_, select
+from sqlalchemy import Result, delete, event, func, inspect, or_, select
 from sqlalchemy.orm import ORMExecuteState, Session, sessionmaker
 
 from pogo.errors import NotFound
@@ -33,6 +33,7 @@ _UNTOLD = frozenset(
         "webhook_events",
     }
 )
+_TRIFLES = frozenset({"last_login", "repo_size", "updated_at"})
 
 
 @dataclass
@@ -78,18 +79,29 @@ def _remember_flush(session: Session, context: object) -> None:
     for change, rows in (("create", session.new), ("update", session.dirty), ("destroy", session.deleted)):
         for row in rows:
             fields = _changed(row) if change == "update" else []
+            _note_app(row)
             if change != "update" or fields:
                 _remember(session, row.__tablename__, getattr(row, "id", None), change, fields)
 
 
+def _note_app(row: Any) -> None:
+    who = _actor.get()
+    if who is not None and who.app is None and isinstance(row, App):
+        who.app = row
+
+
 def _changed(row: Any) -> list[str]:
-    return sorted(one.key for one in inspect(row).attrs if one.history.has_changes() and one.key != "updated_at")
+    return sorted(one.key for one in inspect(row).attrs if one.history.has_changes() and one.key not in _TRIFLES)
 
 
-def _remember_statement(state: ORMExecuteState) -> None:
-    change = "update" if state.is_update else "destroy" if state.is_delete else "create" if state.is_insert else ""
-    if change and state.bind_mapper is not None:
+def _remember_statement(state: ORMExecuteState) -> Result[Any] | None:
+    change = "update" if state.is_update else "destroy" if state.is_delete else ""
+    if not change or state.bind_mapper is None:
+        return None
+    result = state.invoke_statement()
+    if getattr(result, "rowcount", 1):
         _remember(state.session, str(state.bind_mapper.local_table), None, change, [])
+    return result
 
 
 def _remember(session: Session, table: str, id: str | None, change: str, fields: list[str]) -> None:

@@ -54,7 +54,9 @@ def withdraw(me: Me, invitation: str) -> Response:
 def info(request: Request, token: str) -> Response:
     """For whoever has the secret."""
     knock(request)
-    return answer(show.invitation(invitations.find(request.app.state.platform.db, token)))
+    settings = request.app.state.platform.settings
+    row = invitations.find(request.app.state.platform.db, token)
+    return answer(show.invitation(row) | {"api": settings.https_url(settings.api_host)})
 
 
 @router.post("/invitations/{token}/actions/accept")

@@ -73,8 +73,9 @@ def join(context: Context) -> None:
     api.call(
         "POST", path if _new(found) else f"/password-resets/{escape(token)}/actions/finalize", body, headers=nobody
     )
-    platforms.remember(platform._replace(email=found["email"], token=None))
-    output.line(f"Done. Log in by: pogo login --host {platform.api}")
+    home = platforms.find(found["api"])  # the page of a local installation is plain HTTP, its API not
+    platforms.remember(home._replace(email=found["email"], token=None))
+    output.line(f"Done. Log in by: pogo login --host {home.api}")
 
 
 def _new(invitation: dict[str, Any]) -> bool:

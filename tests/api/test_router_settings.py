@@ -84,3 +84,30 @@ def test_settings_are_for_those_who_may_see_the_app(everyone: People, app: App) 
     assert everyone.bob.get("/apps/shop/router").status_code == 200
     assert everyone.eve.get("/apps/shop/router").status_code in (403, 404)
     assert everyone.nobody.get("/apps/shop/router").status_code == 401
+
+
+def test_a_wildcard_and_what_it_covers_have_one_owner(everyone: People, app: App) -> None:
+    everyone.eve.post("/apps", {"name": "eves"})
+    assert everyone.ann.post("/apps/shop/domains", {"hostname": "*.Example.com."}).json()["hostname"] == "*.example.com"
+    everyone.eve.post("/apps/eves/domains", {"hostname": "www.example.org"})
+    for hostname in ("www.example.com", "a.b.example.com", "*.b.example.com", "*.example.com"):
+        answer = everyone.eve.post("/apps/eves/domains", {"hostname": hostname})
+        assert answer.status_code == 422, hostname
+        assert "somebody else has" in answer.json()["message"] or "already in use" in answer.json()["message"]
+    refused = everyone.ann.post("/apps/shop/domains", {"hostname": "*.example.org"})
+    assert refused.json()["message"].endswith("somebody else has a domain that overlaps with it.")
+    for hostname in ("example.com", "notexample.com"):
+        assert everyone.eve.post("/apps/eves/domains", {"hostname": hostname}).status_code == 201
+    for hostname in ("*.b.example.com", "www.example.com", "example.org"):
+        assert everyone.ann.post("/apps/shop/domains", {"hostname": hostname}).status_code == 201
+
+
+def test_other_alphabets(ann: Client, app: App) -> None:
+    """Kept and shown as the router sees them; found under both names."""
+    made = ann.post("/apps/shop/domains", {"hostname": "*.Straße.example"})
+    assert made.json()["hostname"] == "*.xn--strae-oqa.example"
+    assert ann.get("/apps/shop/domains/*.straße.example").json() == made.json()
+    assert ann.delete("/apps/shop/domains/*.STRAẞE.example").status_code == 200
+    assert ann.get("/apps/shop/domains/☃.").status_code == 404
+    for hostname in ("☃" * 80 + ".com", "shop.localhost", "localhost"):
+        assert ann.post("/apps/shop/domains", {"hostname": hostname}).status_code == 422, hostname

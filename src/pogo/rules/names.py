@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+import idna
+
 from pogo.errors import InvalidParams
 
 APP_NAME = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")
@@ -37,21 +39,44 @@ def generated_name(numbers: Iterable[int]) -> str:
 
 
 def check_hostname(hostname: str, platform_domain: str) -> str:
-    """A custom domain in its canonical form: lower case, IDNA, no trailing dot; `*.` may lead.
+    """A custom domain in its canonical form: lower case, punycode, no trailing dot; `*.` may lead.
 
-    Raises InvalidParams for what is no domain name, and for names below the platform's own domain.
+    Raises InvalidParams for what is no domain name, for names below the platform's own domain, and for wildcards that
+    would cover it.
     """
-    name = hostname.strip().rstrip(".").lower()
-    try:
-        name = name.encode("idna").decode() if not name.isascii() else name
-    except UnicodeError:
-        raise InvalidParams(f"Domain {hostname} is not a valid host name.") from None
+    name = canonical_hostname(hostname)
     labels = name.removeprefix("*.").split(".")
     if len(name) > 253 or len(labels) < 2 or not all(HOST_LABEL.fullmatch(label) for label in labels):
         raise InvalidParams(f"Domain {hostname} is not a fully qualified domain name, such as www.example.com.")
     if name == platform_domain or name.endswith("." + platform_domain):
         raise InvalidParams(f"Domain {name} belongs to the platform. Rename the app to change its own domain.")
+    if name.startswith("*.") and platform_domain.endswith(name[1:]):
+        raise InvalidParams(f"Domain {name} would cover the platform's own domain, {platform_domain}.")
     return name
+
+
+def canonical_hostname(hostname: str) -> str:
+    """Lower case, punycode (IDNA 2008, as browsers ask for it), no trailing dot. InvalidParams: that cannot be."""
+    name = hostname.strip().lower().rstrip(".")
+    if name.isascii():
+        return name
+    wildcard = "*." if name.startswith("*.") else ""
+    try:
+        return wildcard + idna.encode(name.removeprefix("*."), uts46=True).decode()
+    except idna.IDNAError as error:
+        raise InvalidParams(f"Domain {hostname} is not a valid host name: {error}.") from None
+
+
+def claims_refuse(hostname: str, other: str) -> bool:
+    """Whether a domain may not be added because somebody else has this other one.
+
+    A wildcard and a name that it covers belong to one owner, whichever of them came first (Heroku: Custom Domains).
+    """
+    return hostname == other or _covers(hostname, other) or _covers(other, hostname)
+
+
+def _covers(wildcard: str, hostname: str) -> bool:
+    return wildcard.startswith("*.") and hostname.removeprefix("*.").endswith(wildcard[1:])
 
 
 def check_config(changes: dict[str, object]) -> dict[str, str | None]:

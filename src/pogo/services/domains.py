@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy.orm import Session
 
 from pogo.errors import InvalidParams, NotFound
 from pogo.model import App, Domain
@@ -28,6 +29,7 @@ def add_domain(db: Database, app: App, hostname: str, platform_domain: str, endp
         if taken:
             whose = "this app" if taken.app_id == app.id else "another app"
             raise InvalidParams(f"Domain {hostname} is already in use by {whose}.")
+        _refuse_foreign(session, app, hostname)
         served = certificates.fitting(session, app, hostname, endpoint) if endpoint else None
         domain = Domain(app_id=app.id, hostname=hostname, sni_endpoint_id=served)
         session.add(domain)
@@ -35,9 +37,28 @@ def add_domain(db: Database, app: App, hostname: str, platform_domain: str, endp
         return domain
 
 
+def _refuse_foreign(session: Session, app: App, hostname: str) -> None:
+    """A wildcard and what it covers belong to one person or one team."""
+    labels = hostname.removeprefix("*.").split(".")
+    related: list[ColumnElement[bool]] = [
+        Domain.hostname.in_([f"*.{'.'.join(labels[index:])}" for index in range(len(labels))])
+    ]
+    if hostname.startswith("*."):
+        related.append(Domain.hostname.endswith(hostname[1:], autoescape=True))
+    query = select(Domain.hostname, App.owner_id, App.team_id).join(App, App.id == Domain.app_id).where(or_(*related))
+    for other, owner, team in session.execute(query):
+        if (team or owner) != (app.team_id or app.owner_id) and names.claims_refuse(hostname, other):
+            what = "a wildcard" if other.startswith("*.") else "a domain"
+            raise InvalidParams(f"Domain {hostname} cannot be added: somebody else has {what} that overlaps with it.")
+
+
 def find_domain(db: Database, app: App, hostname_or_id: str) -> Domain:
+    try:
+        wanted = names.canonical_hostname(hostname_or_id)
+    except InvalidParams:
+        wanted = hostname_or_id
     for domain in list_domains(db, app):
-        if hostname_or_id.lower().rstrip(".") in (domain.hostname, domain.id):
+        if wanted in (domain.hostname, domain.id):
             return domain
     raise NotFound("domain", f"Couldn't find that domain name: {hostname_or_id} is not a domain of {app.name}.")
 

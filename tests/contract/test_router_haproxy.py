@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import random
 import re
 import socket
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 from edge_installation import Edge, WebSocket, fetch, request, wait_until
 
-from pogo.router import PLAIN, Backend, Options, Refusal, Routes, Server
+from pogo.router import PLAIN, Backend, Options, Routes, Server
 from pogo.router.config import Files, backend_name, websockets_name
 from pogo.router.haproxy import HaproxyRouter, parse_map, parse_servers
-from pogo.router.options import address_key, cookie, line
 from pogo.router.plan import Real, RealServer
 from pogo.rules.router_log import heroku_line
 
@@ -177,62 +174,6 @@ def test_the_state_of_a_previous_daemon(edge: Edge) -> None:
     assert state.servers == {backend_name(1): here, websockets_name(1): here}
     assert state.hosts == {HOST: backend_name(1)}
     assert edge.get(HOST).body == a.name.encode()
-
-
-def test_real_equals_desired_after_1000_random_changes(edge: Edge) -> None:
-    chance = random.Random(83)
-    edge.run(edge.router.apply(Routes()))
-    hosts: dict[str, int] = {}
-    backends: dict[int, Backend] = {}
-    born = 0
-    for step in range(1000):
-        slot = chance.randrange(1, 21)
-        now = backends.get(slot, Backend(slot))
-        match chance.randrange(8):
-            case 0 | 1:
-                born += 1
-                new = Server(f"dyno-{born}", f"127.0.0.{chance.randrange(1, 250)}", chance.randrange(1000, 60000))
-                backends[slot] = replace(now, servers=(*now.servers, new))
-            case 2:
-                backends[slot] = replace(now, servers=now.servers[1:], draining=now.draining + now.servers[:1])
-            case 3:
-                backends[slot] = replace(now, draining=())
-            case 4:
-                refusals: list[Refusal] = ["", "H10", "H14", "H20", "H80"]
-                backends[slot] = replace(now, refusal=chance.choice(refusals))
-            case 5:
-                hosts[f"h{chance.randrange(60)}.localhost"] = slot
-            case 6:
-                hosts.pop(f"h{chance.randrange(60)}.localhost", None)
-                if chance.random() < 0.2:
-                    backends.pop(slot, None)
-            case 7:
-                backends[slot] = replace(now, options=chance.choice(TUNED))
-        edge.run(edge.router.apply(Routes(dict(hosts), dict(backends))))
-        if step % 20 == 0 or step == 999:
-            assert real(edge) == desired(hosts, backends), f"after {step} changes"
-    edge.run(edge.router.apply(Routes()))
-    assert real(edge) == desired({}, {})
-
-
-def desired(hosts: dict[str, int], backends: dict[int, Backend]) -> Real:
-    servers: dict[str, dict[str, RealServer]] = {}
-    for slot, backend in backends.items():
-        here = {server.name: RealServer(server, "ready") for server in backend.servers}
-        here |= {server.name: RealServer(server, "drain") for server in backend.draining}
-        if here:
-            servers[backend_name(slot)] = servers[websockets_name(slot)] = here
-    refusals = {backend_name(slot): str(backend.refusal) for slot, backend in backends.items() if backend.refusal}
-    options: dict[str, str] = {}
-    addresses: dict[str, str] = {}
-    sticky: dict[str, str] = {}
-    for slot, backend in backends.items():
-        if backend.options != PLAIN:
-            options[backend_name(slot)] = line(backend.options)
-            addresses |= {address_key(slot, text): "allow" for text in backend.options.allow}
-            sticky |= {cookie(server.name): server.name for server in backend.servers if backend.options.affinity}
-    named = {host: backend_name(slot) for host, slot in hosts.items()}
-    return Real(servers, named, {**refusals, "complete": "1"}, options, addresses, sticky)
 
 
 def test_the_line_of_a_request(edge: Edge) -> None:

@@ -19,6 +19,7 @@ from pogo.router import config
 from pogo.settings import Settings
 
 SECONDS = 30
+REPEAT = 5  # a master that has just started misses the signal
 VARIABLE = "POGO_CONFIGURATION"
 
 
@@ -39,13 +40,21 @@ def needed(settings: Settings) -> bool:
 
 def take_over(settings: Settings, supervisor: Supervisor) -> None:
     """Returns when the new worker answers. Raises Unavailable if it does not start; the old one then goes on."""
+    end = time.monotonic() + SECONDS
+    again = 0.0
+    while needed(settings):
+        if time.monotonic() > again:
+            _signal(supervisor)
+            again = time.monotonic() + REPEAT
+        if time.monotonic() > end:
+            raise Unavailable(f"The new router does not start; the old one runs on. See\n  {supervisor.log('router')}")
+        time.sleep(0.02)
+
+
+def _signal(supervisor: Supervisor) -> None:
     pid = supervisor.pid("router")
     if pid is None:
         supervisor.start("router")
     else:
-        os.kill(pid, signal.SIGUSR2)
-    end = time.monotonic() + SECONDS
-    while needed(settings):
-        if time.monotonic() > end:
-            raise Unavailable(f"The new router does not start; the old one runs on. See\n  {supervisor.log('router')}")
-        time.sleep(0.02)
+        with suppress(ProcessLookupError):  # it has died; the supervisor starts it with what is wanted
+            os.kill(pid, signal.SIGUSR2)

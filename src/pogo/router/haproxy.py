@@ -14,6 +14,7 @@ from pogo.router.plan import Mode, Real, RealServer, limits, plan
 
 # A full rebuild of 1,000 apps takes about a second; more means that HAProxy hangs.
 ANSWER_TIMEOUT = 30.0
+CONNECT_TRIES = 50
 
 _AWAY = 0.2  # seconds between two attempts to reach a router that does not run
 
@@ -75,7 +76,7 @@ class HaproxyRouter:
                 writer.close()
 
     async def _apply(self, routes: Routes, draining: set[tuple[str, str]]) -> Applied:
-        reader, writer = await asyncio.open_unix_connection(str(self._socket), limit=_LONGEST_ANSWER)
+        reader, writer = await _connect(self._socket)
         try:
             writer.write(b"prompt\n")
             await reader.readuntil(_PROMPT)
@@ -104,7 +105,7 @@ class HaproxyRouter:
         return found
 
     async def _ask_master(self, command: str) -> str:
-        reader, writer = await asyncio.open_unix_connection(str(self._paths.master_socket), limit=_LONGEST_ANSWER)
+        reader, writer = await _connect(self._paths.master_socket)
         try:
             writer.write(f"{command}\n".encode())
             writer.write_eof()
@@ -117,6 +118,16 @@ class HaproxyRouter:
         maps = (paths.hosts, paths.refusals, paths.options, paths.addresses, paths.sticky)
         servers, *texts = await _ask(reader, writer, ["show servers state", *(f"show map {path}" for path in maps)])
         return Real(parse_servers(servers, self._limits), *map(parse_map, texts))
+
+
+async def _connect(socket: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """HAProxy refuses for a moment while it starts or is taken over; requests wait for us then."""
+    for _ in range(CONNECT_TRIES - 1):
+        try:
+            return await asyncio.open_unix_connection(str(socket), limit=_LONGEST_ANSWER)
+        except ConnectionRefusedError:
+            await asyncio.sleep(0.02)
+    return await asyncio.open_unix_connection(str(socket), limit=_LONGEST_ANSWER)
 
 
 async def _ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, commands: Sequence[str]) -> list[str]:

@@ -15,13 +15,22 @@ CHUNK = 64 * 1024
 
 
 def use_certificate(context: ssl.SSLContext, chain: str, key: str) -> None:
-    """Another one (PEM) for handshakes from now on; it is never in a file of a disk."""
+    """Another one (PEM) for handshakes of this server context from now on; it is never in a file of a disk.
+
+    A context keeps one certificate for each kind of key, so that the new one needs a context of its own.
+    """
+    new = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     file = os.memfd_create("certificate")
     try:
         os.write(file, (chain + key).encode())
-        context.load_cert_chain(f"/proc/self/fd/{file}")
+        new.load_cert_chain(f"/proc/self/fd/{file}")
     finally:
         os.close(file)
+
+    def choose(connection: ssl.SSLObject | ssl.SSLSocket, name: str | None, old: ssl.SSLContext) -> None:
+        connection.context = new
+
+    context.sni_callback = choose
 
 
 class TlsStream:

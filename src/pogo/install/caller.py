@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pogo.install.places import write
 from pogo.process import run
-from pogo.settings import Settings
+from pogo.settings import STACK_CERTIFICATES, Settings
 
 LINK = Path("/usr/local/bin/pogo")
 
@@ -73,7 +73,9 @@ def log_in(caller: Caller, program: Path, settings: Settings, token: str, *, swi
     url = settings.https_url(settings.api_host)
     git = settings.https_url(settings.git_host).removeprefix("https://")
     flags = ["--git", git, "--email", settings.admin_email, "--token", "-"]
-    flags += ["--ca", str(settings.state_dir / "tls" / "ca.pem")]
+    # Behind a certificate of another authority, the machine's list: it has that one as well as ours (trust.py).
+    public = not settings.local and (settings.tls_cert or settings.acme_directory)
+    flags += ["--ca", STACK_CERTIFICATES if public else str(settings.state_dir / "tls" / "ca.pem")]
     flags += [] if switch else ["--no-switch"]
     caller.run(program, "platform:add", url, *flags, input=token.encode() + b"\n")
 

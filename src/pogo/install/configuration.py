@@ -48,6 +48,8 @@ def load(config: Path, environ: Mapping[str, str]) -> Settings:
             f"POGO_STATE_DIR={state} cannot be used: sockets lie in it, so it has to be an absolute path of at most"
             f" {LONGEST_STATE_DIR} letters, digits and ./_-"
         )
+    if bool(settings.tls_cert) != bool(settings.tls_key):
+        raise BadSetting("POGO_TLS_CERT and POGO_TLS_KEY go together: the files of a certificate and of its key.")
     if settings.mirror_only and settings.mirror == "off":
         raise BadSetting("POGO_MIRROR_ONLY needs a mirror: POGO_MIRROR=log or POGO_MIRROR=answer.")
     if settings.stack_names and settings.default_stack not in settings.stack_names:

@@ -16,10 +16,12 @@ from pathlib import Path
 from cryptography import x509
 
 import pogo.stack.image as stack
+from pogo.errors import CommandFailed, InvalidParams
 from pogo.install import first_app, ports
 from pogo.install.doctor.check import Check, failed, guarded, ok, warning
 from pogo.install.supervision import Supervisor
 from pogo.process import run
+from pogo.rules.certificates import read
 from pogo.settings import Settings
 
 AREA = "Platform"
@@ -100,15 +102,30 @@ def _certificates(settings: Settings) -> Iterator[Check]:
     for name, path in names.items():
         end = x509.load_pem_x509_certificate(path.read_bytes()).not_valid_after_utc
         yield certificate(name, end, datetime.now(UTC))
+    if settings.tls_cert:
+        yield _own_certificate(settings)
 
 
-def certificate(name: str, end: datetime, now: datetime) -> Check:
+def _own_certificate(settings: Settings) -> Check:
+    """The operator's, from files that pogod has to be able to read."""
+    name, advice = "POGO_TLS_CERT", f"Put another one into {settings.tls_cert} and {settings.tls_key}."
+    account = pwd.getpwnam(settings.user)
+    identity = ("--reuid", str(account.pw_uid), "--regid", str(account.pw_gid), "--init-groups")
+    try:
+        chain, key = (run("setpriv", *identity, "--", "cat", file) for file in (settings.tls_cert, settings.tls_key))
+        found = read(chain, key, datetime.now(UTC))
+    except (CommandFailed, InvalidParams) as error:
+        return failed(AREA, name, "cannot be used: " + error.message.splitlines()[-1], advice)
+    return certificate(name, found.expires_at, datetime.now(UTC), advice)
+
+
+def certificate(name: str, end: datetime, now: datetime, advice: str = "Run bin/up: it makes a new one.") -> Check:
     days = (end - now).total_seconds() / 86400
     if days <= 0:
-        return failed(AREA, name, f"ran out on {end:%Y-%m-%d}", "Run bin/up: it makes a new one.")
+        return failed(AREA, name, f"ran out on {end:%Y-%m-%d}", advice)
     shown = f"is good for {days:.0f} days"
     if days < WARN_DAYS:
-        return warning(AREA, name, shown, "Run bin/up: it makes a new one.")
+        return warning(AREA, name, shown, advice)
     return ok(AREA, name, shown)
 
 

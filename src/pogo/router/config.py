@@ -1,7 +1,7 @@
 """The static configuration of HAProxy: everything that does not change while an installation runs.
 
 Apps, dynos and hosts are not in it. They reach HAProxy through its runtime socket (`haproxy.py`) and
-land in the spare backends and the two maps declared here. Why: docs/decisions/0005-router.md.
+land in the spare backends and the maps declared here. Why: docs/decisions/0005-router.md.
 """
 
 from __future__ import annotations

@@ -102,6 +102,12 @@ class Api:
     def post(self, path: str, body: Any = None) -> Any:
         return self.call("POST", path, body)
 
+    def post_for_header(self, path: str, body: Any, header: str) -> str | None:
+        """What the answer to a POST says in a header."""
+        response, answer = self._exchange("POST", path, body, {})
+        self._value(response, answer)
+        return response.getheader(header)
+
     def patch(self, path: str, body: Any) -> Any:
         return self.call("PATCH", path, body)
 
@@ -215,6 +221,19 @@ class Api:
             return connection.getresponse()
         except (OSError, http.client.HTTPException) as failure:
             raise unreachable(f"{parts.scheme}://{parts.netloc}", failure) from failure
+
+    def upload(self, url: str, data: bytes) -> None:
+        """PUT to such a URL. Raises CliError."""
+        parts = urlsplit(url)
+        connection = _Connection(self.platform, url, IDLE_TIMEOUT)
+        try:
+            connection.request("PUT", f"{parts.path}?{parts.query}", data, {"User-Agent": f"pogo/{__version__}"})
+            response = connection.getresponse()
+            answer = response.read()
+        except (OSError, http.client.HTTPException) as failure:
+            raise unreachable(f"{parts.scheme}://{parts.netloc}", failure) from failure
+        if response.status >= 300:
+            self._value(response, answer)
 
     def copy_stream(self, url: str) -> int:
         """Copy such a URL to stdout as it comes; returns the HTTP status (nothing is copied unless it is 200)."""

@@ -31,6 +31,15 @@ def git(*args: str, where: str | None = None, check: bool = True) -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
+def archive(commit: str) -> bytes:
+    """A commit's files, as a compressed tar. Raises CliError."""
+    command = ["git", "archive", "--format=tar.gz", commit]
+    done = subprocess.run(command, capture_output=True, check=False)
+    if done.returncode:
+        raise CliError(f"git archive failed: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout
+
+
 def app_of(url: str, platform: Platform) -> str | None:
     """The app that a remote's URL names on this platform, None for any other URL.
 

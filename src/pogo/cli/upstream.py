@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 NO_SPACES = "there are no private spaces here"
-NO_TEAMS = "teams come with the full API"
+NO_CODE_HOST = "nothing happens by itself: no code host is connected"
+NO_PIPELINE_HOOKS = "webhooks are of apps"
 NO_EXTENDED = "it shows internals of another platform"
 USE_JSON = "use --json and a tool of your choice"
 
@@ -12,15 +13,12 @@ UNSUPPORTED = {
     ("*", "prompt"): "pogo names what is missing instead of asking for it",
     ("apps", "internal-routing"): NO_SPACES,
     ("apps", "space"): NO_SPACES,
-    ("apps", "team"): NO_TEAMS,
     ("apps:create", "addons"): "add-ons come later",
     ("apps:create", "features"): "an app has no features to choose yet",
     ("apps:create", "internal-routing"): NO_SPACES,
     ("apps:create", "kernel"): "the stack is the choice here",
-    ("apps:create", "locked"): NO_TEAMS,
     ("apps:create", "manifest"): "no heroku.yml",
     ("apps:create", "space"): NO_SPACES,
-    ("apps:create", "team"): NO_TEAMS,
     ("apps:transfer", "bulk"): "transfer them one by one",
     ("apps:transfer", "confirm"): "it is not asked for: a transfer can be taken back",
     ("apps:info", "extended"): NO_EXTENDED,
@@ -35,6 +33,24 @@ UNSUPPORTED = {
     ("drains", "extended"): NO_EXTENDED,
     ("labs:disable", "confirm"): "nothing is lost that could not be switched on again",
     ("ps", "extended"): NO_EXTENDED,
+    ("reviewapps:disable", "autodeploy"): NO_CODE_HOST,
+    ("reviewapps:disable", "autodestroy"): NO_CODE_HOST,
+    ("reviewapps:disable", "wait-for-ci"): NO_CODE_HOST,
+    ("reviewapps:disable", "no-autodeploy"): NO_CODE_HOST,
+    ("reviewapps:disable", "no-autodestroy"): NO_CODE_HOST,
+    ("reviewapps:disable", "no-wait-for-ci"): NO_CODE_HOST,
+    ("reviewapps:enable", "autodeploy"): NO_CODE_HOST,
+    ("reviewapps:enable", "autodestroy"): NO_CODE_HOST,
+    ("reviewapps:enable", "wait-for-ci"): NO_CODE_HOST,
+    ("webhooks", "pipeline"): NO_PIPELINE_HOOKS,
+    ("webhooks:add", "pipeline"): NO_PIPELINE_HOOKS,
+    ("webhooks:deliveries", "pipeline"): NO_PIPELINE_HOOKS,
+    ("webhooks:deliveries:info", "pipeline"): NO_PIPELINE_HOOKS,
+    ("webhooks:events", "pipeline"): NO_PIPELINE_HOOKS,
+    ("webhooks:events:info", "pipeline"): NO_PIPELINE_HOOKS,
+    ("webhooks:info", "pipeline"): NO_PIPELINE_HOOKS,
+    ("webhooks:remove", "pipeline"): NO_PIPELINE_HOOKS,
+    ("webhooks:update", "pipeline"): NO_PIPELINE_HOOKS,
     ("ps:exec", "ssh"): "pogo needs no ssh",
     ("releases", "extended"): NO_EXTENDED,
     ("run:inside", "listen"): "it opens ports of another platform's tooling",

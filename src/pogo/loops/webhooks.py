@@ -87,8 +87,11 @@ async def _send(parcel: Parcel) -> tuple[int | None, str | None]:
     if parcel.authorization:
         headers["Authorization"] = parcel.authorization
     try:
-        async with asyncio.timeout(TIMEOUT), outbound.client(TIMEOUT, private=parcel.private) as client:
-            async with client.stream("POST", parcel.url, content=body, headers=headers) as response:
-                return response.status_code, None
+        async with (
+            asyncio.timeout(TIMEOUT),
+            outbound.client(TIMEOUT, private=parcel.private) as client,
+            client.stream("POST", parcel.url, content=body, headers=headers) as response,
+        ):
+            return response.status_code, None
     except (httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError) as failure:
         return None, str(failure) or type(failure).__name__

@@ -64,8 +64,12 @@ def _given(one: Variable) -> bool:
     return one.secret or one.value is not None
 
 
-def parse(data: bytes) -> Manifest:
-    """Read an app.json. Raises InvalidManifest with all its errors."""
+def parse(data: bytes, environment: str = "") -> Manifest:
+    """Read an app.json. Raises InvalidManifest with all its errors.
+
+    environment: `review` or `test`: what `environments.<it>` says takes the place of what stands outside; the
+    config vars, the scripts and the formation of both are put together (Heroku).
+    """
     if len(data) > LARGEST:
         raise InvalidManifest("app.json is larger than 1 MB")
     try:
@@ -75,6 +79,7 @@ def parse(data: bytes) -> Manifest:
     if not isinstance(given, dict):
         raise InvalidManifest("app.json is not an object")
     reader = _Reader()
+    given = _in(given, environment, reader)
     scripts = reader.mapping(given, "scripts")
     found = Manifest(
         name=reader.text(given.get("name"), "name"),
@@ -89,6 +94,16 @@ def parse(data: bytes) -> Manifest:
     if reader.errors:
         raise InvalidManifest(*reader.errors)
     return found
+
+
+def _in(given: dict[str, Any], environment: str, reader: _Reader) -> dict[str, Any]:
+    special = reader.mapping(reader.mapping(given, "environments"), environment) if environment else {}
+    merged = {**given, **special}
+    for name in ("env", "scripts", "formation"):
+        both = given.get(name), special.get(name)
+        if all(isinstance(one, dict) for one in both):
+            merged[name] = {**given[name], **special[name]}
+    return merged
 
 
 class _Reader:

@@ -6,9 +6,10 @@ import asyncio
 import secrets
 import tempfile
 import uuid
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
 
 from fastapi import Response
 from starlette.concurrency import run_in_threadpool
@@ -23,12 +24,13 @@ from pogo.api.resources.builds import SourceBlob
 from pogo.api.show import setups as show
 from pogo.api.streaming import file_chunks, spool
 from pogo.errors import InvalidParams
-from pogo.model import AppSetup
+from pogo.model import AppSetup, Team
 from pogo.rules import app_json, names
 from pogo.services import apps, builds, releases, setups
 
 router = resource_router()
 FILE = "app.json"
+T = TypeVar("T")
 
 
 class NewApp(Body):
@@ -54,7 +56,13 @@ class NewSetup(Body):
 @router.post("/app-setups")
 async def create(me: Me, body: NewSetup) -> Response:
     """202 with a setup that is pending. What app.json asks wrongly is refused before anything is made."""
-    platform, blob = me.platform, body.source_blob
+    setup = await set_up(me, body.source_blob, partial(_make, me, body))
+    return answer(show.app_setup(me.platform.settings, setup), 202)
+
+
+async def set_up(me: Caller, blob: SourceBlob, make: Callable[[app_json.Manifest, str], T], environment: str = "") -> T:
+    """Fetch a source, read its app.json and call `make` with it and with the key of the stored source."""
+    platform = me.platform
     chunks = await downloads.open_source(platform, blob.url, private=me.user.admin)
     source = f"sources/{uuid.uuid4()}"
     with tempfile.NamedTemporaryFile(dir=platform.settings.tmp_dir) as file:
@@ -63,26 +71,26 @@ async def create(me: Me, body: NewSetup) -> Response:
         expected = (blob.checksum or "").lower().removeprefix("sha256:")
         if expected and expected != digest:
             raise InvalidParams(f"The checksum of the source does not match: it is SHA256:{digest}.")
-        manifest = await asyncio.to_thread(_manifest, Path(file.name))
+        manifest = await asyncio.to_thread(_manifest, Path(file.name), environment)
         await asyncio.to_thread(platform.store.put, source, file_chunks(opened))
     try:
-        setup = await run_in_threadpool(partial(_make, me, body, manifest, source))
+        made = await run_in_threadpool(make, manifest, source)
     except BaseException:
         await asyncio.to_thread(platform.store.delete, source)
         raise
     platform.hints.wake("builds", "router")
-    return answer(show.app_setup(platform.settings, setup), 202)
+    return made
 
 
-def _manifest(path: Path) -> app_json.Manifest:
-    """What the app.json of a source says. InvalidParams."""
+def _manifest(path: Path, environment: str) -> app_json.Manifest:
+    """What the app.json of a source says. InvalidParams. A review app needs none."""
     try:
         contents = archive.examine(path, keep=FILE)
         top = contents.top_directory()
         data = contents.kept.get(f"{top}/{FILE}" if top else FILE)
-        if data is None:
+        if data is None and not environment:
             raise _invalid("the source has no app.json in its top directory")
-        return app_json.parse(data)
+        return app_json.parse(data or b"{}", environment)
     except archive.Refused as refused:
         raise InvalidParams(f"The source is refused: {refused}.") from None
     except app_json.InvalidManifest as invalid:
@@ -94,23 +102,44 @@ def _invalid(*errors: str) -> InvalidParams:
 
 
 def _make(me: Caller, body: NewSetup, manifest: app_json.Manifest, source: str) -> AppSetup:
-    platform, db = me.platform, me.platform.db
     wanted, overrides = body.app or NewApp(), body.overrides or Overrides()
+    given = [one.url for one in overrides.buildpacks] if overrides.buildpacks else list(manifest.buildpacks)
+    return begin(
+        me,
+        Wanted(wanted.name, wanted.stack, body.source_blob.version, overrides.env or {}, given),
+        manifest,
+        source,
+    )
+
+
+class Wanted(NamedTuple):
+    """An app to be set up. env: beside and above what app.json sets."""
+
+    name: str | None
+    stack: str | None
+    version: str | None
+    env: Mapping[str, str]
+    buildpacks: list[str]
+    team: Team | None = None
+
+
+def begin(me: Caller, wanted: Wanted, manifest: app_json.Manifest, source: str) -> AppSetup:
+    """Make the app and begin its build. InvalidParams before anything is made."""
+    platform, db = me.platform, me.platform.db
     try:
-        config = manifest.config(overrides.env or {}, partial(secrets.token_hex, 32))
+        config = manifest.config(wanted.env, partial(secrets.token_hex, 32))
     except app_json.InvalidManifest as invalid:
         raise _invalid(*invalid.errors) from None
     names.check_config(dict(config))
-    given = [one.url for one in overrides.buildpacks] if overrides.buildpacks else list(manifest.buildpacks)
-    packs = checked(db, given)
+    packs = checked(db, wanted.buildpacks)
     stack = wanted.stack or setups.stack_of(manifest, platform.settings.default_stack)
-    app = apps.create_app(db, me.user, wanted.name, stack, platform.settings.max_apps)
+    app = apps.create_app(db, me.user, wanted.name, stack, platform.settings.max_apps, team=wanted.team)
     announce.note(me, app, "Initial release")
     if config:
         changes: dict[str, object] = dict(config)
         releases.change_config(db, app, me.user, changes)
     app = apps.set_buildpacks(db, app, packs)
-    build = builds.start_build(db, app, me.user, source, body.source_blob.version)
+    build = builds.start_build(db, app, me.user, source, wanted.version)
     return setups.record(db, me.user, app, build, manifest)
 
 

@@ -77,10 +77,9 @@ def describer(settings: Settings) -> events.Describe:
     def describe(session: Session, row: Any, before: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]] | None:
         shown = _shown(settings, session, row)
         previous = dict(before)
-        if isinstance(row, App):
-            if "destroyed_at" in previous:
-                del previous["destroyed_at"]
-                shown["name"] = previous.pop("name")
+        if isinstance(row, App) and "destroyed_at" in previous:
+            del previous["destroyed_at"]
+            shown["name"] = previous.pop("name")
         if isinstance(row, Dyno) and previous:
             previous = {"state": deploys.shown_state(previous["state"])}
             if previous["state"] == shown["state"]:

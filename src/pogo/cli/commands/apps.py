@@ -14,13 +14,20 @@ HOME_REGIONS = ("local", "us")
 
 
 def show(context: Context) -> None:
-    path = "/apps" if context.on("all") else "/users/~/apps"
+    team = context.option("team")
+    path = f"/teams/{escape(team)}/apps" if team else "/apps" if context.on("all") else "/users/~/apps"
     apps = sorted(context.api.get_all(path), key=lambda app: str(app["name"]))
     if context.on("json"):
         output.json_text(apps)
         return
     if not apps:
-        output.line("You have no apps.")
+        output.line(f"There are no apps in team {team}." if team else "You have no apps.")
+        return
+    if team:
+        output.header(f"Apps in team {team}")
+        for app in apps:
+            output.line(_listed(app))
+        output.line()
         return
     email = context.api.get("/account")["email"]
     own = [app for app in apps if app["owner"]["email"] == email]
@@ -54,7 +61,9 @@ def create(context: Context) -> None:
     name = context.args.get("app") or context.option("app")
     body = {"name": name, "region": context.option("region"), "stack": context.option("stack")}
     with output.Action(f"Creating {output.app_name(name, sys.stderr) if name else 'app'}") as action:
-        app = api.post("/apps", {key: value for key, value in body.items() if value})
+        team: dict[str, Any] = {"team": context.option("team"), "locked": context.on("locked")}
+        sent = {key: value for key, value in {**body, **(team if team["team"] else {})}.items() if value}
+        app = api.post("/teams/apps" if team["team"] else "/apps", sent)
         parts = [] if name else [output.app_name(app["name"], sys.stderr)]
         parts += [f"region is {app['region']['name']}"] if body["region"] else []
         parts += [f"stack is {app['stack']['name']}"] if body["stack"] else []

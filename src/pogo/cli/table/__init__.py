@@ -8,7 +8,7 @@ is ours, stands in `pogo.cli.upstream`.
 from __future__ import annotations
 
 from pogo.cli.parser import Command
-from pogo.cli.table import apps, deploys, dynos, hosts, installation, people
+from pogo.cli.table import apps, deploys, dynos, hosts, installation, people, teamwork
 
 COMMANDS = tuple(
     sorted(
@@ -19,6 +19,7 @@ COMMANDS = tuple(
             *hosts.COMMANDS,
             *installation.COMMANDS,
             *people.COMMANDS,
+            *teamwork.COMMANDS,
         ),
         key=lambda command: command.id,
     )

@@ -15,6 +15,7 @@ COMMANDS = (
             Flag("all", "A", "include the apps of all teams"),
             JSON_J,
             Flag("personal", "p", "only personal apps"),
+            Flag("team", "t", "only apps of this team", option=True),
         ),
         ("list", "apps:list"),
     ),

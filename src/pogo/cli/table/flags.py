@@ -34,6 +34,8 @@ CREATE_FLAGS = (
     Flag("region", help="region of the app", option=True),
     Flag("remote", "r", "name of the git remote to create (pogo)", option=True),
     Flag("stack", "s", "stack of the app", option=True),
+    Flag("team", "t", "the team that owns the app", option=True),
+    Flag("locked", help="members of the team cannot join it by themselves"),
 )
 RUN_FLAGS = (
     *APP,

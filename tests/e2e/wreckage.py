@@ -155,9 +155,10 @@ class Requests:
 def request(platform: Installation, method: str, path: str, body: object = None) -> Answer:
     """A call of the API."""
     config = json.loads((platform.home / ".config/pogo/config.json").read_text())
+    (own,) = config["platforms"].values()
     headers = {
         "Accept": "application/vnd.heroku+json; version=3",
-        "Authorization": f"Bearer {config['platforms'][config['current']]['token']}",
+        "Authorization": f"Bearer {own['token']}",
     }
     return platform.get("127.0.0.1", path, method, headers, "" if body is None else json.dumps(body))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from dataclasses import dataclass
 
 import structlog
 
@@ -11,15 +13,29 @@ from pogo.errors import ContainerError, InvalidParams, NotFound, PogoError
 from pogo.loops import asking
 from pogo.model import Dyno
 from pogo.rules import launch, sizes
+from pogo.rules.checks import stored
 from pogo.services import dynos
 from pogo.services.platform import Platform
 
 log = structlog.get_logger()
 PARALLEL = 4  # measured: more boots at once do not help on a small machine
+UP = "State changed from starting to up"
 PROBE_PAUSE = 0.01
 PROBES_A_SECOND = 400
 CONNECT_TIMEOUT = 0.2  # a SYN that was lost is sent again only after a second
 GET_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True)
+class Target:
+    """A starting web dyno. path: of a GET that it has to answer well, or empty; host: for its Host header."""
+
+    dyno_id: str
+    container: str
+    address: str
+    port: int
+    path: str
+    host: str
 
 
 class Boots:
@@ -46,11 +62,12 @@ class Boots:
             task = self._boots[container] = asyncio.create_task(self._boot(dyno_id, container))
             task.add_done_callback(lambda _: self._boots.pop(container, None))
 
-    def probe(self, dyno_id: str, address: str, port: int, path: str, host: str) -> None:
+    def probe(self, target: Target) -> None:
         """Ask a starting web dyno until it answers: on its port, and to a GET where there is a path."""
-        if dyno_id not in self._probes and dyno_id not in self.ready:
-            task = self._probes[dyno_id] = asyncio.create_task(self._probe(dyno_id, address, port, path, host))
-            task.add_done_callback(lambda _: self._probes.pop(dyno_id, None))
+        id = target.dyno_id
+        if id not in self._probes and id not in self.ready:
+            task = self._probes[id] = asyncio.create_task(self._probe(target))
+            task.add_done_callback(lambda _: self._probes.pop(id, None))
 
     def forget(self, dyno_id: str, container: str | None) -> None:
         """The dyno is no longer starting in this container."""
@@ -70,7 +87,8 @@ class Boots:
             try:
                 spec = await asyncio.to_thread(self._spec, dyno, container)
                 started = await platform.containers.start(spec)
-                await platform.call(dynos.change, dyno_id, "starting", address=started.address)
+                if await platform.call(dynos.change, dyno_id, "starting", address=started.address):
+                    self._ask_at_once(dyno, container, started.address)
             except (ContainerError, NotFound, InvalidParams) as error:
                 log.warning("cannot boot", dyno=dyno.name, app=dyno.app.name, error=str(error))
                 self.refused[container] = error.message
@@ -78,6 +96,11 @@ class Boots:
                 log.warning("boot put off", dyno=dyno.name, app=dyno.app.name, error=str(error))
                 await asyncio.sleep(1)
         platform.hints.wake("dynos")
+
+    def _ask_at_once(self, dyno: Dyno, container: str, address: str) -> None:
+        if dyno.kind == "formation" and dyno.type == "web" and dyno.port:
+            path, host = stored(dyno.app.checks).ready_path, self.platform.settings.app_host(dyno.app.name)
+            self.probe(Target(dyno.id, container, address, dyno.port, path, host))
 
     def _spec(self, dyno: Dyno, container: str) -> ContainerSpec:
         slug = dyno.release.slug
@@ -111,16 +134,23 @@ class Boots:
             labels=labels,
         )
 
-    async def _probe(self, dyno_id: str, address: str, port: int, path: str, host: str) -> None:
+    async def _probe(self, target: Target) -> None:
         """The dynos loop ends this when the dyno is no longer starting."""
+        id, address, port = target.dyno_id, target.address, target.port
         while True:
             why = await asking.port(address, port, CONNECT_TIMEOUT)
-            if path and not why:
-                why = await asking.path(address, port, path, host, GET_TIMEOUT)
+            if target.path and not why:
+                why = await asking.path(address, port, target.path, target.host, GET_TIMEOUT)
             if not why:
                 break
-            self.silent[dyno_id] = why
+            self.silent[id] = why
             # Many that start at once share what one may ask alone.
             await asyncio.sleep(max(PROBE_PAUSE, len(self._probes) / PROBES_A_SECOND))
-        self.ready.add(dyno_id)
-        self.platform.hints.wake("dynos")
+        self.ready.add(id)
+        try:
+            # The router waits for this, so it does not wait for a turn of the loop, which would do the same.
+            if dyno := await self.platform.call(dynos.come_up, id, target.container):
+                self.platform.say(dyno.app_id, dyno.name, UP, at=time.time())
+        except PogoError as error:
+            log.warning("not marked as up yet, or not told", dyno=id, error=error.message)
+        self.platform.hints.wake("router", "dynos")

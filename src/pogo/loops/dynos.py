@@ -13,7 +13,7 @@ import structlog
 from pogo.containers import Observed
 from pogo.errors import PogoError
 from pogo.logs import Filter
-from pogo.loops.booting import Boots
+from pogo.loops.booting import UP, Boots, Target
 from pogo.loops.collect import Collector
 from pogo.loops.liveness import Liveness
 from pogo.model import utcnow
@@ -121,8 +121,8 @@ class Dynos:
             await self._change(dyno, address=container.address)  # its daemon was killed before it could
         # The address is recorded when the start is done: before that, nobody or a former owner answers there.
         if dyno.state == "starting" and dyno.type == "web" and dyno.kind == "formation" and dyno.id in app.address:
-            host = self.platform.settings.app_host(app.name)
-            self.boots.probe(dyno.id, app.address[dyno.id], app.port[dyno.id], app.checks.ready_path, host)
+            path, host = app.checks.ready_path, self.platform.settings.app_host(app.name)
+            self.boots.probe(Target(dyno.id, container.id, app.address[dyno.id], app.port[dyno.id], path, host))
         if dyno.state == "stopping" and container.id not in self._told_to_stop:
             left = (dyno.stop_by - utcnow()).total_seconds() if dyno.stop_by else 0
             await self._signal(container.id, max(0.0, left))
@@ -157,7 +157,7 @@ class Dynos:
                     return await self._boot(app, dyno)
                 case rules.MarkUp(dyno):
                     if await self._change(dyno, state="up"):
-                        self._say(app, dyno, "State changed from starting to up")
+                        self._say(app, dyno, UP)
                         self.platform.hints.wake("router")
                 case rules.Drain(dyno):
                     await self._change(dyno, state="draining")

@@ -151,6 +151,16 @@ def change(db: Database, dyno_id: str, expected: str, **values: Any) -> bool:
         return done
 
 
+def come_up(db: Database, dyno_id: str, container: str) -> Dyno | None:
+    """Record that a starting dyno is up; None: it was told to go meanwhile, or is in another container."""
+    with db.write() as session:
+        dyno = session.get(Dyno, dyno_id)
+        if dyno is None or dyno.state != "starting" or dyno.retired or dyno.container != container:
+            return None
+        dyno.state, dyno.state_at = "up", utcnow()
+        return dyno
+
+
 def replace_sick(
     db: Database, dyno_id: str, *, restarts: int, next_start: datetime | None, crash: Mapping[str, Any]
 ) -> bool:

@@ -71,6 +71,7 @@ class Installation:
             "POGO_STACKS": "pogo-13",
             "POGO_DYNO_DISK_MB": "384",
             "POGO_SIZES": "small:64:128:64",
+            "POGO_API_RATE": "0",  # tests ask until something is so
         }
 
     @property

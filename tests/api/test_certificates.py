@@ -74,7 +74,8 @@ def test_domains_choose_among_certificates(ann: Client, app: App) -> None:
     changed = ann.patch("/apps/shop/domains/a.example.com", {"sni_endpoint": two})
     assert changed.json()["sni_endpoint"]["name"] == two
     assert ann.patch("/apps/shop/domains/a.example.com", {"sni_endpoint": None}).json()["sni_endpoint"] is None
-    domain(ann, "c.example.com", one)
+    assert domain(ann, "c.example.com")["sni_endpoint"]["name"] == one  # type: ignore[index]
+    assert domain(ann, "b.example.com")["sni_endpoint"] is None  # two cover it
     for hostname, endpoint, status in (("c.example.com", two, 422), ("c.example.com", "none-1", 404)):
         answer = ann.patch(f"/apps/shop/domains/{hostname}", {"sni_endpoint": endpoint})
         assert answer.status_code == status, answer.text

@@ -8,7 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from edge_installation import handshake
 from installation import Installation
+from made_certificates import make as make_certificate
 from small_apps import change, make, small
 from waiting import eventually
 
@@ -95,8 +97,14 @@ def test_the_life_of_an_app(platform: Installation, heroku: Heroku) -> None:
     assert "Rolling back official to v2... done, v4" in heroku("rollback", "v2")
     eventually(lambda: platform.get("official", "/env/GREETING").body == "(none)")
 
+    made = make_certificate("www.official.example")
+    (heroku.work / "www.crt").write_text(made.pem)
+    (heroku.work / "www.key").write_text(made.key)
+    assert "SSL certificate is self signed." in heroku("certs:add", "www.crt", "www.key")
     assert "done" in heroku("domains:add", "www.official.example")
     assert "www.official.example" in heroku("domains")
+    assert re.search(r"www.official.example\s.*SNI\s+1", heroku("certs"))
+    eventually(lambda: handshake(platform.https_port, "www.official.example")[0] == "www.official.example")
     eventually(lambda: platform.get("www.official.example").status == 200)
     heroku("maintenance:on")
     eventually(lambda: platform.get("official").status == 503)

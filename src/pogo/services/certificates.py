@@ -90,9 +90,7 @@ def remove_endpoint(db: Database, app: App, name_or_id: str) -> EndpointView:
     with db.write() as session:
         view = _view(session, _find(session, app, name_or_id))
         if view.row.acm:
-            raise InvalidParams(
-                f"Certificate {view.row.name} is the platform's own work: certs:auto:disable ends it."
-            )
+            raise InvalidParams(f"Certificate {view.row.name} is the platform's own work: certs:auto:disable ends it.")
         session.delete(view.row)
         return view
 
@@ -120,6 +118,13 @@ def fitting(session: Session, app: App, hostname: str, name_or_id: str) -> str:
             "Choose another one, or add one that does with certs:add."
         )
     return row.id
+
+
+def only_one_for(session: Session, app: App, hostname: str) -> str | None:
+    """Id of the app's certificate for this host, where nobody has to choose. Those of authorities do not count."""
+    rows = session.scalars(select(SniEndpoint).where(SniEndpoint.app_id == app.id, SniEndpoint.acm.is_(False)))
+    found = [row.id for row in rows if covers(row.names, hostname)]
+    return found[0] if len(found) == 1 else None
 
 
 def names_of(db: Database, ids: Iterable[str]) -> dict[str, str]:

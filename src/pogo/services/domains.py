@@ -19,7 +19,7 @@ def list_domains(db: Database, app: App) -> list[Domain]:
 
 
 def add_domain(db: Database, app: App, hostname: str, platform_domain: str, endpoint: str | None = None) -> Domain:
-    """endpoint: name or id of the certificate for it.
+    """endpoint: name or id of the certificate for it; None: the app's one that covers it, if it is the only one.
 
     InvalidParams: no valid host name, or used by an app (also of somebody else), or not covered by the certificate.
     """
@@ -30,7 +30,10 @@ def add_domain(db: Database, app: App, hostname: str, platform_domain: str, endp
             whose = "this app" if taken.app_id == app.id else "another app"
             raise InvalidParams(f"Domain {hostname} is already in use by {whose}.")
         _refuse_foreign(session, app, hostname)
-        served = certificates.fitting(session, app, hostname, endpoint) if endpoint else None
+        if endpoint:
+            served = certificates.fitting(session, app, hostname, endpoint)
+        else:
+            served = certificates.only_one_for(session, app, hostname)
         domain = Domain(app_id=app.id, hostname=hostname, sni_endpoint_id=served)
         session.add(domain)
         session.flush()

@@ -419,3 +419,14 @@ def test_a_pause_or_a_time_limit_that_ends_sooner_is_met() -> None:
     assert rest([crashed, limited], START, 5) == 2
     assert rest([limited], START, 5) == 3
     assert rest([one("crashed", container="web-1", next_start=START)], START, 5) == 0
+
+
+def test_what_does_not_end_by_itself_has_the_time_of_draining_and_then_that_of_sigterm() -> None:
+    """WebSockets: the router says when the last request has ended; they do not."""
+    draining = one("draining", container="web-1", retired="replaced")
+    seen = {"web-1": Seen()}
+    bounds = Bounds(drain=30, grace=20)
+    for seconds in (0, 29):
+        assert plan(None, [], [draining], seen, set(), START + timedelta(seconds=seconds), bounds) == []
+    (step,) = plan(None, [], [draining], seen, set(), START + timedelta(seconds=30), bounds)
+    assert step == rules.Stop(draining, 20)

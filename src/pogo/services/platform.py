@@ -58,7 +58,7 @@ class Hints:
         self._loop = loop
 
     def wake(self, *names: str) -> None:
-        """From any thread: `dynos`, `builds`, `releases`, `router`, `cleanup`."""
+        """From any thread: `dynos`, `builds`, `releases`, `router`, `liveness`, `cleanup`."""
         if self._loop is not None:
             for name in names:
                 self._loop.call_soon_threadsafe(self._events[name].set)

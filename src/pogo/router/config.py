@@ -49,6 +49,8 @@ MAX_LOG_LINE = 8192
 # Seconds of silence from a client that has more to send or to take (H28); in the queue for a dyno (H11).
 # HAProxy 2.6 takes neither from a map.
 CLIENT_IDLE = 55
+# Seconds for the whole head of a request (slowloris).
+HEADER_TIME = 30
 QUEUE_TIME = 10
 CONNECT_TIME = 5
 # Labels that a request's host can have below a wildcard.
@@ -58,6 +60,8 @@ BOOT_WAIT = 75
 BOOT_LOOK = 25
 # How long a request waits for a router without routes (just started) in s.
 ROUTES_WAIT = 20
+# Open connections of one client (of one /64 with IPv6), a quarter of all.
+CLIENT_CONNECTIONS = 2000
 PROGRAM = Path("/usr/sbin/haproxy")
 
 
@@ -103,7 +107,7 @@ class Files:
 
     @property
     def addresses(self) -> Path:
-        """Map: range of an app's clients → `allow` or `deny` (`options.address_key`)."""
+        """Map: range of an app's clients → `allow` or `deny` (`options.address_keys`)."""
         return self.directory / "addresses.map"
 
     @property
@@ -179,6 +183,8 @@ def render(settings: Settings, *, as_root: bool = True, configuration: str = "no
         addresses=paths.addresses,
         sticky=paths.sticky,
         client_idle=CLIENT_IDLE,
+        client_connections=CLIENT_CONNECTIONS,
+        header_time=HEADER_TIME,
         queue_time=QUEUE_TIME,
         connect_time=CONNECT_TIME,
         queue=PLAIN.queue,

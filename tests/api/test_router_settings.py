@@ -42,7 +42,7 @@ def test_settings_reach_the_router(ann: Client, app: App, hints: RecordedHints, 
     assert changed.json() == {**DEFAULTS, **wanted, **shown} == ann.get("/apps/shop/router").json()
     assert hints.taken() == {"router"}
     line = said(platform, app)[-1]
-    assert "idle_timeout = 90, https_only = True, allow = 10.1.2.3/32,2001:db8::/32, basic_auth = ann by" in line
+    assert "idle_timeout = 90, https_only = true, allow = 10.1.2.3/32,2001:db8::/32, basic_auth = ann by" in line
     told = routing(platform)
     assert (told.idle, told.https_only, told.allow) == (90, True, ("10.1.2.3/32", "2001:db8::/32"))
     assert len(told.password) == 32 + 1 + 64

@@ -18,7 +18,7 @@ from pogo.install import takeover
 from pogo.router import PLAIN, Backend, Options, Refusal, Routes, Server
 from pogo.router.config import Files, backend_name, websockets_name, write
 from pogo.router.haproxy import HaproxyRouter, parse_map, parse_servers
-from pogo.router.options import address_key, cookie, line
+from pogo.router.options import address_keys, cookie, line
 from pogo.router.plan import Real, RealServer
 
 STEPS = 1000
@@ -83,7 +83,12 @@ class World:
                 "complete": "1",
             },
             {backend_name(slot): line(options) for slot, options in tuned.items()},
-            {address_key(slot, text): "allow" for slot, options in tuned.items() for text in options.allow},
+            {
+                key: "allow"
+                for slot, options in tuned.items()
+                for text in options.allow
+                for key in address_keys(slot, text)
+            },
             {
                 cookie(server.name): server.name
                 for slot, options in tuned.items()

@@ -70,6 +70,13 @@ def test_a_refusal_leaves_empty_what_no_dyno_did() -> None:
     assert "dyno= connect= service= status=503 bytes= protocol=https" in line
 
 
+def test_a_redirection_to_https_is_no_dynos_work() -> None:
+    record = RECORD._replace(server="", termination="LR", status=301, connect=-1, first_byte=-1)
+    line = heroku_line(record, "")
+    assert line.startswith("at=info method=GET")
+    assert "dyno= connect= service= status=301 bytes= protocol=https" in line
+
+
 def test_a_refused_connection_tells_how_long_it_was_tried() -> None:
     record = RECORD._replace(termination="SC", status=503, connect=-1, first_byte=-1, total=3008, receiving=0, waited=0)
     line = heroku_line(record, "web.1")

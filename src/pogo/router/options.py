@@ -15,6 +15,7 @@ SEPARATOR = "|"
 # Last 16 bits of an IPv6 address make room for the app's number: 112 bits of it can be told apart.
 LONGEST_IPV6_PREFIX = 112
 _IPV4_IN_IPV6 = 96
+_IPV4 = ipaddress.IPv6Network("fffe::/16")
 _URL_SAFE = "/:?#[]@!$&()*+,=%~-._"
 
 
@@ -70,21 +71,26 @@ def ranges(backend: Backend) -> Iterator[tuple[str, str]]:
     """Entries of the map of addresses: range → `allow` or `deny`. A range in both is denied."""
     verdicts = dict.fromkeys(backend.options.allow, "allow") | dict.fromkeys(backend.options.deny, "deny")
     for text, verdict in verdicts.items():
-        yield address_key(backend.slot, text), verdict
+        for key in address_keys(backend.slot, text):
+            yield key, verdict
 
 
-def address_key(slot: int, text: str) -> str:
-    """A range of one app's clients as a range of IPv6 addresses, so that one tree finds the narrowest for all apps.
+def address_keys(slot: int, text: str) -> list[str]:
+    """A range of one app's clients as ranges of IPv6 addresses, so that one tree finds the narrowest for all apps.
 
-    IPv4: `<slot>:fffe::a.b.c.d`, which no IPv6 client can have. IPv6: `<slot>:<first 112 bits>`.
+    IPv4: `<slot>:fffe::a.b.c.d`. IPv6: `<slot>:<first 112 bits>`; a wide one leaves out fffe::/16, where the IPv4
+    clients are and no IPv6 client is (multicast).
     """
     network = ipaddress.ip_network(text)
     number = int(f"{slot:04d}", 16)
     if isinstance(network, ipaddress.IPv4Network):
         value = (number << 112) | (0xFFFE << 96) | int(network.network_address)
-        return f"{ipaddress.IPv6Address(value)}/{_IPV4_IN_IPV6 + network.prefixlen}"
-    value = (number << 112) | (int(network.network_address) >> 16)
-    return f"{ipaddress.IPv6Address(value)}/{min(network.prefixlen, LONGEST_IPV6_PREFIX) + 16}"
+        return [f"{ipaddress.IPv6Address(value)}/{_IPV4_IN_IPV6 + network.prefixlen}"]
+    parts = network.address_exclude(_IPV4) if _IPV4.subnet_of(network) else [network]
+    return [
+        f"{ipaddress.IPv6Address((number << 112) | (int(part.network_address) >> 16))}/{part.prefixlen + 16}"
+        for part in parts
+    ]
 
 
 def cookie(server: str) -> str:

@@ -202,7 +202,7 @@ def heroku_line(record: RouterRecord, dyno_name: str) -> str:
 
 def _measures(record: RouterRecord, failure: str) -> tuple[str, str, str]:
     """connect, service and bytes as Heroku shows them: bytes that the dyno did not send are not counted."""
-    if failure in _WITHOUT_DYNO:
+    if failure in _WITHOUT_DYNO or not (failure or record.server):
         return "", "", ""
     after_queue = record.total - record.receiving - max(record.waited, 0)
     if failure in _REFUSED or record.connect < 0:

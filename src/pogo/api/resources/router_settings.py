@@ -47,4 +47,6 @@ def update(me: Me, app: TheApp, body: Change) -> Response:
 
 
 def _text(value: object) -> str:
-    return ",".join(value) if isinstance(value, tuple) else "none" if value is None else str(value)
+    if isinstance(value, tuple):
+        return ",".join(value) or "none"
+    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

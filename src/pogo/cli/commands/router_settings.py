@@ -51,7 +51,7 @@ def assign(context: Context) -> None:
         name, equals, value = word.partition("=")
         if not equals:
             raise CliError(f"{word} is invalid. Must be in the format name=value.")
-        changes[_known(name)] = _value(name, value)
+        changes[name] = _value(_known(name), value)
     _change(context, changes, "Setting")
 
 

@@ -32,7 +32,7 @@ def withdraw(settings: Settings) -> None:
 
 def _update(*flags: str) -> None:
     """It cannot bear being called twice at a time, as by two installations."""
-    run("flock", ANCHORS, "/usr/sbin/update-ca-certificates", *flags, timeout=120)
+    run("flock", ANCHORS, "/usr/sbin/update-ca-certificates", *flags, timeout=900)
 
 
 def _anchor(settings: Settings) -> Path:

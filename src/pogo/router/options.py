@@ -88,7 +88,7 @@ def address_keys(slot: int, text: str) -> list[str]:
         return [f"{ipaddress.IPv6Address(value)}/{_IPV4_IN_IPV6 + network.prefixlen}"]
     parts = network.address_exclude(_IPV4) if _IPV4.subnet_of(network) else [network]
     return [
-        f"{ipaddress.IPv6Address((number << 112) | (int(part.network_address) >> 16))}/{part.prefixlen + 16}"
+        f"{ipaddress.IPv6Address((number << 112) | (int(part.network_address) >> 16))}/{min(part.prefixlen, LONGEST_IPV6_PREFIX) + 16}"
         for part in parts
     ]
 

@@ -30,10 +30,11 @@ def add_domain(db: Database, app: App, hostname: str, platform_domain: str, endp
             whose = "this app" if taken.app_id == app.id else "another app"
             raise InvalidParams(f"Domain {hostname} is already in use by {whose}.")
         _refuse_foreign(session, app, hostname)
-        if endpoint:
-            served = certificates.fitting(session, app, hostname, endpoint)
-        else:
-            served = certificates.only_one_for(session, app, hostname)
+        served = (
+            certificates.fitting(session, app, hostname, endpoint)
+            if endpoint
+            else certificates.only_one_for(session, app, hostname)
+        )
         domain = Domain(app_id=app.id, hostname=hostname, sni_endpoint_id=served)
         session.add(domain)
         session.flush()

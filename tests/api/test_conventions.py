@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from pogo.api import paging
+from pogo.api import envelope, paging
 from pogo.api.paging import Wanted, parse
 from pogo.api.resources import catalog
 from pogo.errors import RangeNotSatisfiable
@@ -130,6 +130,14 @@ def test_etag_and_head(ann: Client) -> None:
     head = ann.call("HEAD", "/apps/shop")
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == str(len(ann.get("/apps/shop").content))
+
+
+def test_the_address_of_a_caller_is_what_the_router_saw() -> None:
+    """Whatever the client says before: the router writes its own last, be it on the same line or on one more."""
+    for lines in (["1.1.1.1, 9.9.9.9"], ["1.1.1.1", "2.2.2.2", "9.9.9.9"], ["9.9.9.9"]):
+        headers = [(b"x-forwarded-for", line.encode()) for line in lines]
+        scope: Any = {"type": "http", "method": "GET", "headers": headers, "client": None}
+        assert envelope._Exchange(scope, None, None).actor().ip == "9.9.9.9"  # type: ignore[arg-type]
 
 
 def test_a_fault_of_ours_is_told_with_its_request_id(ann: Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,7 @@ class _Exchange:
         """Who may be about to change something; who he is, the endpoint finds out."""
         peer = self.scope.get("client")
         # Over pogod's own socket only the router calls: the last address is what it saw.
-        forwarded = self._headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+        forwarded = ",".join(self._headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
         return audit.Actor(
             ip=peer[0] if peer else forwarded,
             agent=self._headers.get("user-agent", ""),

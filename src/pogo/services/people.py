@@ -197,6 +197,13 @@ def revoke(db: Database, user: User, authorization_id: str) -> Authorization:
         return found
 
 
+def forget_expired(db: Database) -> None:
+    """Drop tokens that ended a month ago. Those of clients stay: they are renewed."""
+    with db.write() as session:
+        old = (Authorization.expires_at < utcnow() - timedelta(days=30), Authorization.refresh_sha256.is_(None))
+        session.execute(delete(Authorization).where(*old))
+
+
 def require_admin(user: User) -> None:
     if not user.admin:
         raise Forbidden("Only the operator of this platform may do that.")

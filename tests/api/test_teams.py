@@ -135,6 +135,8 @@ def test_what_roles_may_do(everyone: People, team: str, platform: Platform) -> N
     joined = bob.post("/teams/apps/lamp/collaborators", {**join, "permissions": ["manage"]}).json()
     assert [one["name"] for one in joined["permissions"]] == ["deploy", "operate", "view"], "not more than anybody gets"
     assert joined["role"] == "member"
+    shown = {one["user"]["email"]: one["role"] for one in ann.get("/apps/lamp/collaborators").json()}
+    assert shown == {"ann@example.com": "admin", "bob@example.com": "member"}
     assert bob.patch("/apps/lamp/config-vars", {"A": "1"}).status_code == 200
     assert bob.delete("/apps/lamp").status_code == 403
     path = "/teams/apps/lamp/collaborators/bob@example.com"

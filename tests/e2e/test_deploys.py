@@ -66,6 +66,23 @@ def test_a_second_push_and_the_way_back(platform: Installation, app: Path) -> No
     assert "Rollback to v2" in platform.pogo("releases", cwd=app)
 
 
+def test_a_promotion_runs_the_same_slug_elsewhere(platform: Installation, app: Path) -> None:
+    platform.pogo("create", "small-live", "--no-remote", cwd=app)
+    platform.pogo("config:set", "GREETING=live", "-a", "small-live")
+    platform.pogo("pipelines:create", "line", "-a", "small", "-s", "staging")
+    platform.pogo("pipelines:add", "line", "-a", "small-live", "-s", "production")
+    assert "small-live: succeeded" in platform.pogo("pipelines:promote", "-a", "small")
+    eventually(lambda: platform.get("small-live").body == f"{version(platform)} web.1")
+    assert platform.get("small-live", "/env/GREETING").body == "live"
+    slugs = {
+        next(one["slug"]["id"] for one in platform.pogo_json("releases", "-a", name) if one["current"])
+        for name in ("small", "small-live")
+    }
+    assert len(slugs) == 1
+    assert platform.pogo_json("builds", "-a", "small-live") == []
+    platform.pogo("destroy", "-a", "small-live", "--confirm", "small-live")
+
+
 def test_maintenance(platform: Installation, app: Path) -> None:
     assert platform.pogo("maintenance:on", cwd=app) == "Enabling maintenance mode for small... done\n"
     eventually(lambda: platform.get("small").status == 503)

@@ -66,6 +66,13 @@ def role_of(db: Database, app: App, user: User) -> str:
         return role_in(session, app.team_id, user.id) or GUEST
 
 
+def roles(db: Database, app: App) -> dict[str, str]:
+    """Of the members of the team that owns the app, by user id."""
+    with db.read() as session:
+        rows = session.execute(select(TeamMember.user_id, TeamMember.role).where(TeamMember.team_id == app.team_id))
+        return {row.user_id: row.role for row in rows}
+
+
 def may_join(db: Database, app: App, user: User) -> bool:
     with db.read() as session:
         return rules.may_join(role_in(session, app.team_id, user.id), locked=app.locked)

@@ -10,7 +10,7 @@ from pogo.api.caller import Me, TheApp
 from pogo.api.show import apps as show
 from pogo.errors import InvalidParams, NotFound
 from pogo.rules.permissions import MANAGE
-from pogo.services import access
+from pogo.services import access, team_apps
 
 router = resource_router()
 
@@ -28,7 +28,13 @@ class Permissions(Body):
 
 @router.get("/apps/{app}/collaborators")
 def index(me: Me, app: TheApp) -> Response:
-    rows = [show.collaborator(app, row) for row in access.list_collaborators(me.platform.db, app)]
+    found = access.list_collaborators(me.platform.db, app)
+    rows = [show.collaborator(app, row) for row in found]
+    if app.team_id:  # with their roles in the team, by which the official client knows its admins
+        roles = team_apps.roles(me.platform.db, app)
+        rows = [
+            {**shown, "role": roles.get(row.user_id, shown["role"])} for row, shown in zip(found, rows, strict=True)
+        ]
     shown = rows if app.team_id else [show.owner(app), *rows]
     return listing(me, shown, lambda row: row)
 

@@ -84,6 +84,6 @@ def unlock(context: Context) -> None:
 def _lock(context: Context, verb: str, *, locked: bool) -> None:
     path = f"/teams{context.app_path}"
     if context.api.get(path)["locked"] == locked:
-        raise CliError(f"Cannot change {context.app}: it is {'' if locked else 'not '}locked already.")
+        raise CliError(f"{context.app} is {'locked' if locked else 'unlocked'} already.")
     with output.Action(f"{verb} {context.shown_app}"):
         context.api.patch(path, {"locked": locked})

@@ -63,13 +63,13 @@ class Daemon:
 
 def test_every_line_is_in_the_log_or_counted(run: Runner, tmp_path: Path) -> None:  # noqa: F811
     async def scenario(rig: Rig) -> None:
-        rounds, each = 5, 150_000
+        rounds, each = 4, 120_000
         steps = [
             (("count", str(number * each + 1), str((number + 1) * each)), ("pause", "0.2")) for number in range(rounds)
         ]
         labels = {"app": APP, "dyno": "web.1"}
         id = await rig.start(*chain(*steps), ("exit", "0"), spool=2 << 20, labels=labels)
-        for _ in range(12):
+        for _ in range(8):
             if await Daemon(rig, tmp_path).live(rig, id, random.randrange(12)):
                 break
             await asyncio.sleep(random.random() / 2)  # it prints on while nobody reads

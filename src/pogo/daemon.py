@@ -167,7 +167,6 @@ async def serve(settings: Settings) -> None:
         await ssh.stop()
     await router_log.stop()
     platform.db.close()
-    platform.traffic.write(platform.traffic.take())
 
 
 async def _take_over(platform: Platform) -> None:

@@ -100,11 +100,11 @@ def test_http_2(edge: Edge, dyno: Dyno) -> None:
     assert done.stdout == "hello2 200"
     assert "\r\nvia: 2.0 pogo\r\n" in dyno.heads[-1].lower()
     assert "\r\nx-forwarded-proto: https\r\n" in dyno.heads[-1].lower()
-    silent = (*command, "-w", "%{http_code}", f"{base}/silent")
+    request_id = str(uuid.uuid4())
+    silent = (*command, "-w", "%{http_code}", "-H", f"X-Request-Id: {request_id}", f"{base}/silent")
     done = subprocess.run(silent, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("503"), done
-    wait_until(lambda: edge.records[-1].path == "/silent", "no record")
-    assert (code(edge.records[-1]), edge.records[-1].http_version) == ("H12", "HTTP/2.0")
+    assert (failure(edge, request_id), edge.record(request_id).http_version) == ("H12", "HTTP/2.0")
 
 
 def test_a_large_upload_takes_no_memory(edge: Edge, dyno: Dyno) -> None:
@@ -158,10 +158,14 @@ def test_a_websocket_lives_beyond_the_timeouts_of_requests(edge: Edge, dyno: Dyn
 
 def test_a_silent_websocket_is_h15(edge: Edge, dyno: Dyno) -> None:
     serve(edge, dyno, options=SHORT)
-    ws = edge.run(WebSocket.open(edge.settings.http_port, HOST))
-    assert edge.run(ws.ended())
-    wait_until(lambda: edge.records[-1].status == 101, "no record")
-    assert code(edge.records[-1]) == "H15"
+    request_id = str(uuid.uuid4())
+    fields = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+    key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+    raw = Raw(edge.settings.http_port, head("/ws", *fields, key, f"X-Request-Id: {request_id}"))
+    assert "HTTP/1.1 101" in raw.until("\r\n\r\n")
+    assert raw.rest() == ""
+    raw.close()
+    assert failure(edge, request_id) == "H15"
 
 
 def test_no_answer_in_time_is_h12(edge: Edge, dyno: Dyno) -> None:
@@ -172,7 +176,7 @@ def test_no_answer_in_time_is_h12(edge: Edge, dyno: Dyno) -> None:
     assert "Application error" in answer
     assert "pogo-failure" not in answer
     assert found == "H12"
-    assert 0.9 < time.monotonic() - began < 3
+    assert 0.9 < time.monotonic() - began < 10
 
 
 def test_an_answer_that_stops_is_h15(edge: Edge, dyno: Dyno) -> None:
@@ -320,8 +324,10 @@ def test_ranges_of_addresses(edge: Edge, dyno: Dyno) -> None:
 
 
 def test_requests_a_second_of_one_client(edge: Edge, dyno: Dyno) -> None:
-    serve(edge, dyno, options=Options(rate=3))
-    seen = [ask(edge, "/") for _ in range(12)]
+    serve(edge, dyno, options=Options(rate=1))
+    seen = [ask(edge, "/")]
+    while len(seen) < 50 and not seen[-1][1]:
+        seen.append(ask(edge, "/"))
     assert seen[0][0].startswith("HTTP/1.1 200")
     assert {(answer[9:12], found) for answer, found in seen} == {("200", ""), ("429", "P11")}
     refused = next(answer for answer, found in seen if found)

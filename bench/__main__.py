@@ -6,7 +6,7 @@ import sys
 
 from installation import reserve
 
-from bench import build, deploys, dyno, push, route, switch
+from bench import build, deploys, dyno, push, route, router, switch
 
 TOPICS = {
     "dyno": dyno.measure,
@@ -19,6 +19,11 @@ TOPICS = {
 
 
 def main(wanted: str) -> None:
+    if wanted in ("all", "router"):
+        print("\nrouter")
+        router.measure()
+    if wanted == "router":
+        return
     platform = reserve()
     try:
         platform.up(POGO_LOG_LINES="4000000")

@@ -215,8 +215,8 @@ class WebSocket:
         self._writer = writer
 
     @classmethod
-    async def open(cls, port: int, host: str) -> WebSocket:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async def open(cls, port: int, host: str, source: str = "127.0.0.1") -> WebSocket:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
         key = base64.b64encode(os.urandom(16)).decode()
         writer.write(
             f"GET /ws HTTP/1.1\r\nHost: {host}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"

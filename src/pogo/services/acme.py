@@ -256,12 +256,12 @@ def finish(db: Database, order: AcmeOrder, chain: str) -> str | None:
     Raises InvalidParams if the authority gave something that does not fit.
     """
     now = utcnow()
+    found = read(chain, order.key or "", now)
+    trusted = certificates.is_trusted(found, now)
     with db.write() as session:
         row = session.get(AcmeOrder, order.id)
-        if row is None or row.url != order.url or row.key is None:
+        if row is None or row.url != order.url:
             return None
-        found = read(chain, row.key, now)
-        trusted = certificates.is_trusted(found, now)
         domain = session.scalar(select(Domain).where(Domain.hostname == row.target))
         known = session.get(SniEndpoint, domain.sni_endpoint_id) if domain and domain.sni_endpoint_id else None
         if domain and (known is None or known.acm):

@@ -84,6 +84,7 @@ OF_AN_APP: dict[str, tuple[str, str, Any]] = {
     "DELETE /sni-endpoints/{endpoint}": ("operate", "w", None),
     "GET /review-app": ("view", "r", None),
     "POST /sources": ("deploy", "W", None),
+    "GET /usage": ("view", "r", None),
     "GET /webhook-deliveries": ("view", "r", None),
     "GET /webhook-deliveries/{delivery}": ("view", "r", None),
     "GET /webhook-events": ("view", "r", None),

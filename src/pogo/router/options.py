@@ -87,10 +87,11 @@ def address_keys(slot: int, text: str) -> list[str]:
         value = (number << 112) | (0xFFFE << 96) | int(network.network_address)
         return [f"{ipaddress.IPv6Address(value)}/{_IPV4_IN_IPV6 + network.prefixlen}"]
     parts = network.address_exclude(_IPV4) if _IPV4.subnet_of(network) else [network]
-    return [
-        f"{ipaddress.IPv6Address((number << 112) | (int(part.network_address) >> 16))}/{min(part.prefixlen, LONGEST_IPV6_PREFIX) + 16}"
-        for part in parts
-    ]
+    keys = []
+    for part in parts:
+        address = ipaddress.IPv6Address((number << 112) | (int(part.network_address) >> 16))
+        keys.append(f"{address}/{min(part.prefixlen, LONGEST_IPV6_PREFIX) + 16}")
+    return keys
 
 
 def cookie(server: str) -> str:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import logging
+import os
 import secrets
 import shutil
+import signal
 import socket
 import ssl
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
@@ -85,8 +88,8 @@ def main() -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     lock = hold_alone(settings)
-    uvloop.run(serve(settings))
-    lock.close()
+    with lock:
+        uvloop.run(serve(settings))
 
 
 def hold_alone(settings: Settings) -> TextIO:
@@ -146,7 +149,7 @@ async def serve(settings: Settings) -> None:
 
     app = create_app(platform)
     app.router.routes.extend(bridge.routes(platform))
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             app,
             uds=str(settings.daemon_socket),
@@ -166,7 +169,21 @@ async def serve(settings: Settings) -> None:
     if ssh:
         await ssh.stop()
     await router_log.stop()
+    await TrafficLoop(platform).turn()
     platform.db.close()
+    log.info("pogod has stopped")
+    # Threads that still work are not waited for: they stand it, as they stand kill -9.
+    os._exit(0)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn raises the signal that stopped it once more, which would end the process before all is in order."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self.handle_exit, number, None)
+        yield
 
 
 async def _take_over(platform: Platform) -> None:

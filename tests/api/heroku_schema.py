@@ -31,7 +31,8 @@ def load() -> HerokuSchema:
 def _relaxed(schema: dict[str, Any]) -> dict[str, Any]:
     """The one place where we differ on purpose: host names, and a role.
 
-    `viewer` may be given by the schema, but not be shown (Heroku does show it). Patterns name Heroku's own domains; and the host name of a domain is said to be a URI, which no host name is.
+    `viewer` may be given by the schema, but not be shown (Heroku does show it). Patterns name Heroku's own domains;
+    and the host name of a domain is said to be a URI, which no host name is.
     """
     app = schema["definitions"]["app"]["definitions"]
     for name in ("git_url", "web_url"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pogo.cli.parser import Arg, Command, Flag
-from pogo.cli.table.flags import JSON, PEM
+from pogo.cli.table.flags import JSON
 
 COMMANDS = (
     Command("doctor", "doctor:examine", "examine the platform (on its own machine, as root)", (), (JSON,)),

@@ -14,6 +14,7 @@ from typing import Any
 
 from containers_lxc import STACK, AgentProcess
 
+import threads
 from pogo.containers.agent import AgentContainers
 from pogo.logs.files import FileLogs
 from pogo.logs.transcripts import Transcripts
@@ -67,6 +68,7 @@ class Service:
         self.platform.hints.bind(asyncio.get_running_loop())
         builds.drop_claims(self.db, "here")
         made = Builds(self.platform)
+        self.threads = threads.begin()
         self.loop = asyncio.create_task(made.run())
         return made
 
@@ -74,7 +76,7 @@ class Service:
         if self.loop is not None:
             self.loop.cancel()
             await asyncio.gather(self.loop, return_exceptions=True)
-            await asyncio.sleep(0.05)
+            await threads.end(self.threads)
 
     def push(self, script: str, app: App | None = None, user: User | None = None) -> Build:
         """Queue a build of an app that carries its buildpack and what that runs."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+import threads
 from pogo.containers.memory import MemoryContainers, Process
 from pogo.logs.files import FileLogs
 from pogo.logs.transcripts import Transcripts
@@ -120,6 +121,7 @@ class World:
             keep_turning(held, "cleanup", Cleanup(platform).turn, 0.05),
             self.builds.run(),
         ]
+        self.threads = threads.begin()
         self.tasks = [asyncio.create_task(work) for work in works]
         return dynos_loop
 
@@ -127,6 +129,8 @@ class World:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        if self.tasks:
+            await threads.end(self.threads)
 
     def push(self, commit: str = "a" * 40) -> str:
         source = f"sources/{secrets.token_hex(4)}.tar"

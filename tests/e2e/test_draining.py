@@ -191,7 +191,7 @@ def test_a_sick_dyno_is_replaced_and_nobody_notices(platform: Installation, app:
         eventually(lambda: len(ids(platform)) == 2 and len(ids(platform) - before) == 1, 60)
         eventually(lambda: f"heroku[{sick}]: Process exited" in platform.pogo("logs", "-d", sick, cwd=app), 60)
     assert load.failures == []
-    log = platform.pogo("logs", "-d", sick, cwd=app)
+    log = platform.pogo("logs", "--num", "20000", "-d", sick, cwd=app)
     texts = [line.partition(": ")[2] for line in log.splitlines()]
     begun = texts.index("Liveness check failed (1 of 2): GET /live answered 500")
     assert "Liveness check failed 2 times in a row: GET /live answered 500; replacing the dyno" in texts[begun:]

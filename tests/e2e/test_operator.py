@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -43,6 +44,15 @@ def web_dynos(platform: Installation) -> set[str]:
     return {line.partition(" (")[0] for line in lines if line.startswith("web.")}
 
 
+def is_mounted(device: str) -> bool:
+    """By anybody: installations that share a stack image share its loop device, which names the file of one of them."""
+    for pid in processes.pids():
+        with contextlib.suppress(OSError):
+            if f" {device} " in Path(f"/proc/{pid}/mountinfo").read_text():
+                return True
+    return False
+
+
 def traces(platform: Installation) -> list[str]:
     """What of an installation is left on this machine."""
     tag = Settings(state_dir=platform.state).tag
@@ -52,7 +62,7 @@ def traces(platform: Installation) -> list[str]:
     tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
     found += [row for row in tables.splitlines() if tag in row]
     loops = subprocess.run(["losetup", "--all"], capture_output=True, text=True, check=True).stdout
-    found += [row for row in loops.splitlines() if str(platform.state) in row]
+    found += [row for row in loops.splitlines() if str(platform.state) in row and not is_mounted(row.partition(":")[0])]
     groups = subprocess.run(
         ["find", "/sys/fs/cgroup", "-name", f"*{tag}*"], capture_output=True, text=True, check=False
     )

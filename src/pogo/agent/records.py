@@ -186,9 +186,8 @@ def erase(installation: Installation, id: str) -> None:
     path = directory(installation, id)
     if not path.is_dir():
         return
-    upper = installation.scratch / id
-    if upper.is_dir():
-        held = os.open(upper, os.O_RDONLY | os.O_CLOEXEC)
+    with contextlib.suppress(FileNotFoundError):  # an ending monitor may clear it away just now
+        held = os.open(installation.scratch / id, os.O_RDONLY | os.O_CLOEXEC)
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -102,9 +102,9 @@ def test_a_file_is_copied(platform: Installation, app: Path) -> None:
 
 def test_a_port_is_forwarded(platform: Installation, app: Path) -> None:
     port = platform.pogo("ps:exec", "echo $PORT", cwd=app).split()[-1]
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        here = free.getsockname()[1]
-    command = ["pogo", "ps:forward", f"{here}:{port},{here + 1}:1"]
+    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
+        here, there = free.getsockname()[1], other.getsockname()[1]
+    command = ["pogo", "ps:forward", f"{here}:{port},{there}:1"]
     with subprocess.Popen(
         command, cwd=app, env=platform.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as running:
@@ -118,7 +118,7 @@ def test_a_port_is_forwarded(platform: Installation, app: Path) -> None:
         for connection in connections:
             assert connection.getresponse().read() == b"one web.1"
             connection.close()
-        closed = http.client.HTTPConnection("127.0.0.1", here + 1, timeout=20)
+        closed = http.client.HTTPConnection("127.0.0.1", there, timeout=20)
         closed.request("GET", "/")
         with pytest.raises(OSError):
             closed.getresponse()

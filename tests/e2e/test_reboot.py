@@ -38,9 +38,13 @@ def cut_the_power(platform: Installation) -> None:
     Pages that were not yet on the disk stay, unlike in a real one: `tear` does that.
     """
     state = str(platform.state)
-    for _ in range(3):
+    end, quiet = time.monotonic() + 20, 0
+    # A supervisor that is about to be killed may have forked once more: until nothing was left three times.
+    while quiet < 3:
         ours = [pid for pid in processes.pids() if state in " ".join(processes.command(pid))]
         ours += _in_control_groups(platform)
+        assert time.monotonic() < end, [processes.command(pid) for pid in ours]
+        quiet = 0 if ours else quiet + 1
         for pid in sorted(ours, key=lambda pid: "runsv" not in " ".join(processes.command(pid))):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -65,7 +65,14 @@ def image(platform: Installation) -> Path:
 def _by_hand(before: tuple[str, ...]) -> float:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = (*before, "/usr/bin/env", f"PORT={port}", "/usr/bin/python3", "-c", SERVER)
+    command = (
+        *(word.format(port=port) for word in before),
+        "/usr/bin/env",
+        f"PORT={port}",
+        "/usr/bin/python3",
+        "-c",
+        SERVER,
+    )
     began = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:

@@ -1,13 +1,15 @@
 """docker and podman, where they are installed: the same files as an image of theirs, which is removed afterwards.
 
-Nothing is asked of a registry. They get the network of the machine, the fastest that they have; of the limits of a dyno
-they get those that cost them nothing.
+Nothing is asked of a registry. They get the network of the machine, the fastest that they have, and in a row of its
+own, where their daemon can, a network and a published port, as a dyno has. Of the limits of a dyno they get those that
+cost them nothing.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +17,8 @@ from pathlib import Path
 
 IMAGE = "localhost/pogo-bench"
 LABEL = "pogo-bench"
-RUN = ("run", "--rm", f"--label={LABEL}", "--network=host", "--pull=never", "--ulimit=nproc=4096")
+RUN = ("run", "--rm", f"--label={LABEL}", "--pull=never", "--ulimit=nproc=4096")
+NETWORKS = {"run": ("--network=host",), "run -p": ("-p", "127.0.0.1:{port}:{port}")}
 # The runtime that a machine's podman has may not know its layout of control groups; there runc often does.
 ENGINES: dict[str, tuple[tuple[str, ...], ...]] = {
     "docker": (("docker",),),
@@ -28,7 +31,8 @@ ENGINES: dict[str, tuple[tuple[str, ...], ...]] = {
 
 @contextmanager
 def commands(root: Path) -> Iterator[dict[str, tuple[str, ...]]]:
-    """What to put before a command, by name of the row; for what cannot be measured the reason is printed."""
+    """What to put before a command, by name of the row, `{port}` being its port; for what cannot be measured the
+    reason is printed."""
     ways: dict[str, tuple[str, ...]] = {}
     used: list[tuple[str, ...]] = []
     try:
@@ -36,10 +40,18 @@ def commands(root: Path) -> Iterator[dict[str, tuple[str, ...]]]:
             why = "it is not installed"
             for program in programs if shutil.which(name) else ():
                 used.append(program)
-                before = (*program, *RUN, f"--ulimit=nofile={os.sysconf('SC_OPEN_MAX')}", IMAGE)
-                why = _imported(program, root) or _said(*before, "/bin/true")
+                why = _imported(program, root)
+                for network, options in NETWORKS.items() if not why else ():
+                    before = (*program, *RUN, f"--ulimit=nofile={os.sysconf('SC_OPEN_MAX')}", *options, IMAGE)
+                    failed = _said(*(word.format(port=_free_port()) for word in before), "/bin/true")
+                    if not failed:
+                        ways[f"{name} {network}"] = before
+                    elif network == "run":
+                        why = failed
+                        break
+                    else:
+                        print(f"  {name} {network} is left out: {failed}")
                 if not why:
-                    ways[f"{name} run"] = before
                     break
             if why:
                 print(f"  {name} is left out: {why}")
@@ -52,6 +64,11 @@ def commands(root: Path) -> Iterator[dict[str, tuple[str, ...]]]:
             if left.stdout.split():
                 _said(*program, "rm", "--force", *left.stdout.split())
             _said(*program, "rmi", "--force", IMAGE)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 def _imported(program: tuple[str, ...], root: Path) -> str:

@@ -42,7 +42,7 @@ _numbers = itertools.count()
 
 def measure(platform: Installation) -> None:
     with tempfile.TemporaryDirectory() as directory, by_hand.root(image(platform), Path(directory)) as root:
-        ways = {"bare namespaces (unshare, chroot)": (*NAMESPACES, "chroot", str(root))}
+        ways: dict[str, tuple[str, ...]] = {"bare namespaces (unshare, chroot)": (*NAMESPACES, "chroot", str(root))}
         config = Path(directory) / "lxc.conf"
         config.write_text(LXC.format(root=root))
         ways["lxc-execute by hand"] = ("lxc-execute", "-n", "bench", "-P", directory, "-f", str(config), "--")

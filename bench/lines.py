@@ -17,9 +17,7 @@ APP = "bench-lines"
 DYNOS = 10
 EACH = 200_000
 LONGEST = 300
-PRINT = (
-    f"""perl -e 'for (1..{EACH}) {{ print "line $_ of the output of a dyno with a lot to say\\n" }} $| = 1; sleep'"""
-)
+PRINT = f"""perl -e 'for (1..{EACH}) {{ print "line $_ of the output of a talkative dyno\\n" }} $| = 1; sleep'"""
 
 
 def measure(platform: Installation) -> None:

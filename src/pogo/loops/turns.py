@@ -11,6 +11,7 @@ import structlog
 
 from pogo.errors import PogoError, Unavailable
 from pogo.services import leases
+from pogo.services.database import Holding, holding
 from pogo.services.platform import Platform
 
 log = structlog.get_logger()
@@ -30,21 +31,21 @@ class Leases:
         self.platform = platform
         self._token = token
         self._names: set[str] = set()
-        self._held: set[str] = set()
+        self._held: dict[str, Holding] = {}
         self._until = 0.0
         self._lock = asyncio.Lock()
 
-    async def hold(self, name: str) -> bool:
-        """Whether the loop of this name may turn now."""
+    async def hold(self, name: str) -> Holding | None:
+        """The lease of the loop of this name, where it may turn now."""
         async with self._lock:
             clock = asyncio.get_running_loop().time
             if name not in self._names or clock() >= self._until:
                 self._names.add(name)
-                self._held = set()
+                self._held = {}
                 until = clock() + RENEW
                 self._held = await self.platform.call(leases.hold, self._names, self._token)
                 self._until = until
-            return name in self._held
+            return self._held.get(name)
 
 
 async def keep_turning(
@@ -57,8 +58,11 @@ async def keep_turning(
     """
     while True:
         again, began = False, time.monotonic()
+        holding.set(None)
         try:
-            again = await held.hold(name) and await turn()
+            lease = await held.hold(name)
+            holding.set(lease)
+            again = lease is not None and await turn()
         except PogoError as error:
             log.warning("turn failed", loop=name, error=str(error))
             await asyncio.sleep(PAUSE)

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from pogo.model.base import Base, EncryptedJson, Record
+from pogo.model.base import Base, Bytes, EncryptedJson, Record
 from pogo.model.people import User
 from pogo.model.teams import Team
 from pogo.rules.permissions import COLLABORATOR
@@ -41,7 +41,7 @@ class App(Record, Base):
     detected: Mapped[str | None]
     config: Mapped[dict[str, str]] = mapped_column(EncryptedJson, default=dict)
     released_at: Mapped[datetime | None]
-    repo_size: Mapped[int | None]
+    repo_size: Mapped[int | None] = mapped_column(Bytes)
     features: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
     checks: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
     router: Mapped[dict[str, Any] | None] = mapped_column(EncryptedJson)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 from cryptography.fernet import MultiFernet
-from sqlalchemy import DateTime, LargeBinary, MetaData, String
+from sqlalchemy import BigInteger, DateTime, Integer, LargeBinary, MetaData, String
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -33,6 +33,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         return value.replace(tzinfo=UTC) if value and value.tzinfo is None else value
+
+
+#: A number of bytes. SQLite has one type of integers, of 64 bits.
+Bytes = BigInteger().with_variant(Integer(), "sqlite")
 
 
 class EncryptedJson(TypeDecorator[Any]):

@@ -9,7 +9,7 @@ from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from pogo.model.apps import App
-from pogo.model.base import Base, EncryptedJson, Record
+from pogo.model.base import Base, Bytes, EncryptedJson, Record
 from pogo.model.people import User
 
 
@@ -26,7 +26,7 @@ class Slug(Record, Base):
     app_id: Mapped[str] = mapped_column(ForeignKey("apps.id", ondelete="CASCADE"), index=True)
     blob: Mapped[str]
     checksum: Mapped[str]
-    size: Mapped[int]
+    size: Mapped[int] = mapped_column(Bytes)
     stack: Mapped[str]
     process_types: Mapped[dict[str, str]] = mapped_column(JSON)
     commit: Mapped[str | None]
@@ -65,7 +65,7 @@ class Build(Record, Base):
     failure: Mapped[str | None]
     attempt: Mapped[int] = mapped_column(default=0)
     waits: Mapped[str | None]
-    preamble: Mapped[int | None]
+    preamble: Mapped[int | None] = mapped_column(Bytes)
     troubles: Mapped[int] = mapped_column(default=0, server_default="0")
     steps: Mapped[dict[str, float]] = mapped_column(JSON, default=dict, server_default="{}")
     cleared_at: Mapped[datetime | None]
@@ -177,10 +177,11 @@ class LogDrain(Record, Base):
 
 
 class Lease(Base):
-    """Which daemon runs a loop (`dynos`, `router` …), until when."""
+    """Which daemon runs a loop (`dynos`, `router` …), until when. term: counts the changes of its holder."""
 
     __tablename__ = "leases"
 
     name: Mapped[str] = mapped_column(primary_key=True)
     token: Mapped[str]
     expires_at: Mapped[datetime]
+    term: Mapped[int] = mapped_column(default=0, server_default="0")

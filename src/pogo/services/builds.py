@@ -15,7 +15,7 @@ from pogo.model import App, Build, Release, Slug, User, utcnow
 from pogo.rules import build_queue, names
 from pogo.rules.build_queue import Started
 from pogo.services import events, uploads
-from pogo.services.database import Database
+from pogo.services.database import Database, now
 from pogo.services.releases import add_release
 
 CLAIM = timedelta(seconds=20)
@@ -75,9 +75,9 @@ def list_builds(db: Database, app: App) -> list[Build]:
         return list(session.scalars(query.order_by(Build.created_at, Build.id)))
 
 
-def _queue(session: Session, now: datetime) -> tuple[dict[str, Build], list[build_queue.Waiting], list[Started]]:
+def _queue(session: Session, moment: datetime) -> tuple[dict[str, Build], list[build_queue.Waiting], list[Started]]:
     """The builds that nobody works on, by id and for the rules; and those that were taken up since they came."""
-    working = Build.claim_token.is_not(None) & (Build.claim_until >= now)
+    working = Build.claim_token.is_not(None) & (Build.claim_until >= moment)
     rows = {row.id: row for row in session.scalars(select(Build).where(Build.status == "pending", ~working))}
     waiting = [
         build_queue.Waiting(
@@ -85,11 +85,11 @@ def _queue(session: Session, now: datetime) -> tuple[dict[str, Build], list[buil
         )
         for row in rows.values()
     ]
-    since = min((one.created_at for one in waiting), default=now)
+    since = min((one.created_at for one in waiting), default=moment)
     columns = (Build.id, Build.app_id, Build.user_id, Build.started_at, working.label("working"))
     lately = session.execute(select(*columns).where(or_(Build.started_at >= since, working)))
     started = [
-        Started(row.app_id, row.user_id, row.started_at or now, bool(row.working))
+        Started(row.app_id, row.user_id, row.started_at or moment, bool(row.working))
         for row in lately
         if row.id not in rows
     ]
@@ -105,23 +105,23 @@ def claim_build(db: Database, node: str) -> Build | None:
 
     One build per app at a time, in fair order (rules.build_queue). A claim that has expired is free again.
     """
-    now = utcnow()
     with db.write() as session:
-        rows, waiting, started = _queue(session, now)
-        found = build_queue.next_build(waiting, started, now)
+        moment = now(session)
+        rows, waiting, started = _queue(session, moment)
+        found = build_queue.next_build(waiting, started, moment)
         if found is None:
             return None
         build = rows[found.id]
         build.claim_token = f"{node}:{secrets.token_hex(8)}"
-        build.claim_until = now + CLAIM
-        build.started_at = build.started_at or now
+        build.claim_until = moment + CLAIM
+        build.started_at = build.started_at or moment
         return build
 
 
 def tell_waiting(db: Database, places: int) -> list[tuple[str, str]]:
     """Ids of builds that wait for another reason than they were told last, or at another place, and the reason."""
     with db.read() as session:
-        rows, waiting, started = _queue(session, utcnow())
+        rows, waiting, started = _queue(session, now(session))
         found = build_queue.reasons([one for one in waiting if not one.begun], started, places)
         news = [(id, text) for id, text in found.items() if rows[id].waits != text]
     if news:
@@ -135,7 +135,7 @@ def keep_claim(db: Database, build: Build) -> bool:
     """Heartbeat, several times within CLAIM. False: the claim was lost, the build cancelled, or the app destroyed."""
     with db.write() as session:
         mine = (Build.id == build.id, Build.claim_token == build.claim_token, Build.status != "failed")
-        query = update(Build).where(*mine).values(claim_until=utcnow() + CLAIM).returning(Build.id)
+        query = update(Build).where(*mine).values(claim_until=now(session) + CLAIM).returning(Build.id)
         return session.scalar(query) is not None
 
 
@@ -156,7 +156,7 @@ def put_off(db: Database, build: Build, pause: float, preamble: int) -> bool:
         if not row or row.status != "pending" or row.claim_token != build.claim_token:
             return False
         row.attempt, row.troubles, row.preamble = row.attempt + 1, row.troubles + 1, preamble
-        row.claim_token, row.claim_until = None, utcnow() + timedelta(seconds=pause)
+        row.claim_token, row.claim_until = None, now(session) + timedelta(seconds=pause)
         return True
 
 
@@ -183,7 +183,7 @@ def cancel_build(db: Database, build: Build, by: User) -> Build:
 def ended_builds(db: Database) -> list[Build]:
     """Builds that have ended, with things left to clear away, and nobody at it."""
     with db.read() as session:
-        idle = or_(Build.claim_token.is_(None), Build.claim_until < utcnow())
+        idle = or_(Build.claim_token.is_(None), Build.claim_until < now(session))
         query = select(Build).where(Build.status != "pending", Build.cleared_at.is_(None), idle)
         return list(session.scalars(query.order_by(Build.created_at)))
 

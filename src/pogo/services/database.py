@@ -1,21 +1,25 @@
-"""The database: SQLite in WAL mode by default, later PostgreSQL; the same services on both."""
+"""The database: SQLite in WAL mode by default, or PostgreSQL; the same services on both."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cryptography.fernet import Fernet, MultiFernet
-from sqlalchemy import Connection, PoolProxiedConnection, create_engine, event
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import Connection, PoolProxiedConnection, create_engine, event, func, select, text
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, TimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
-from pogo.errors import Conflict, StorageFull, Unavailable
+from pogo.errors import Conflict, InvalidParams, LeaseLost, StorageFull, Unavailable
+from pogo.model import Lease, utcnow
 from pogo.model.base import EncryptedJson
-from pogo.services import audit, events
+from pogo.services import audit, events, postgres
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -23,21 +27,45 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
+class Holding:
+    """A lease as it was taken. term: changes when somebody else has had it meanwhile."""
+
+    name: str
+    token: str
+    term: int
+
+
+holding: ContextVar[Holding | None] = ContextVar("holding", default=None)
+"""The lease under which the present task, and what it has begun, works."""
+
+
 class Database:
     """read() and write() give a session inside one transaction; write() commits at the end.
 
     On SQLite every writing transaction begins IMMEDIATE: a plain BEGIN that reads and then writes
     fails when another writer came between (measured: 179 of 200 concurrent changes lost).
+    PostgreSQL is made to do the same (services.postgres): one transaction writes at a time.
     Raises StorageFull, Unavailable, and Conflict where a unique name was taken meanwhile.
     """
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.engine = create_engine(url, pool_size=20, max_overflow=20)
-        if self.engine.dialect.name == "sqlite":
+        if postgres.is_postgres(url):
+            self.engine = create_engine(
+                postgres.driver_url(url),
+                pool_size=20,
+                max_overflow=20,
+                pool_timeout=15,
+                pool_pre_ping=True,
+                connect_args=postgres.connect_arguments(),
+            )
+            postgres.prepare(self.engine)
+        else:
+            self.engine = create_engine(url, pool_size=20, max_overflow=20)
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
-        self._answers: dict[Callable[[Database], Any], tuple[int | None, Any]] = {}
+        self._answers: dict[Callable[[Database], Any], tuple[int | str, Any]] = {}
         self._watching: PoolProxiedConnection | None = None
         self._lock = Lock()
         self._read = sessionmaker(self.engine, expire_on_commit=False)
@@ -53,7 +81,10 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
+        """Raises LeaseLost, too: nothing is written by a loop that another daemon runs now."""
         with _explained(), self._write.begin() as session:
+            if lease := holding.get():
+                _still_held(session, lease)
             yield session
             events.record(session, self.describe)
             audit.record(session)
@@ -61,11 +92,11 @@ class Database:
     def remembered(self, question: Callable[[Database], T]) -> T:
         """The answer of a function that only reads; the last one again while nobody has written since.
 
-        The answer is shared: nobody may change it. On PostgreSQL the question is always asked.
+        The answer is shared: nobody may change it.
         """
         version = self._version()
         known = self._answers.get(question)
-        if known and version is not None and known[0] == version:
+        if known and known[0] == version:
             answer: T = known[1]
             return answer
         # Read after the version: what is written meanwhile only makes the next call ask again.
@@ -73,10 +104,14 @@ class Database:
         self._answers[question] = (version, answer)
         return answer
 
-    def _version(self) -> int | None:
-        """A number that changes with every transaction that writes, in whatever process (SQLite's data_version)."""
-        if self.engine.dialect.name != "sqlite":
-            return None
+    def _version(self) -> int | str:
+        """What changes with every transaction that writes, in whatever process.
+
+        SQLite's data_version; PostgreSQL's snapshot, which names the transactions whose changes are seen.
+        """
+        if self.engine.dialect.name == "postgresql":
+            with self.read() as session:
+                return str(session.scalar(text("SELECT pg_current_snapshot()::text")))
         with self._lock, _explained():
             # Of a connection that never writes: SQLite does not count a connection's own changes.
             if self._watching is None:
@@ -94,6 +129,20 @@ class Database:
         self.engine.dispose()
 
 
+def now(session: Session) -> datetime:
+    """The time of the database: all daemons have the same, however wrong their clocks are."""
+    if session.get_bind().dialect.name == "sqlite":
+        return utcnow()
+    return session.scalars(select(func.clock_timestamp())).one()
+
+
+def _still_held(session: Session, lease: Holding) -> None:
+    # By token and term alone: who was late, but not overtaken, may go on. Only one transaction writes at a time.
+    same = (Lease.name == lease.name, Lease.token == lease.token, Lease.term == lease.term)
+    if session.scalar(select(Lease.name).where(*same)) is None:
+        raise LeaseLost(f"Another daemon runs the loop {lease.name} now: this turn ends, and changes nothing.")
+
+
 def _prepare_sqlite(connection: Any, record: object) -> None:
     connection.isolation_level = None  # the driver must not begin transactions on its own
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000"):
@@ -105,26 +154,49 @@ def _begin_sqlite(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
+# SQLSTATE of PostgreSQL: what a later try may find gone. 53: resources; 57: shut down, cancelled; 58: its disk;
+# 08: connection; 40: deadlock; 55P03: lock_timeout; 25006: a standby now; 25P03: idle in a transaction for too long.
+_PASSING = ("08", "40", "53", "57", "58", "55P03", "25006", "25P03")
+
+
 @contextmanager
 def _explained() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
-        text = str(error.orig)
-        if "full" in text or "No space" in text or "disk I/O" in text:
-            raise StorageFull from error
-        raise Unavailable(f"The database does not answer ({text}). Try again in a moment.") from error
     except IntegrityError as error:
         raise Conflict from error
+    except DataError as error:
+        raise InvalidParams(f"The database cannot hold a value: {str(error.orig).partition(chr(10))[0]}") from error
+    except DBAPIError as error:
+        said = str(error.orig).strip()
+        state = getattr(error.orig, "sqlstate", None) or ""
+        if state == "53100" or "is full" in said or "No space" in said or "disk I/O" in said:
+            raise StorageFull from error
+        if error.connection_invalidated or _may_pass(error, state):
+            raise Unavailable(f"The database does not answer ({said}). Try again in a moment.") from error
+        raise
+    except TimeoutError as error:  # of the pool
+        raise Unavailable("The database has too much to do. Try again in a moment.") from error
+
+
+def _may_pass(error: DBAPIError, state: str) -> bool:
+    return state.startswith(_PASSING) if state else type(error.orig).__name__ in {"OperationalError", "InterfaceError"}
 
 
 def migrate(url: str) -> None:
-    """Bring the schema to this version. A database of a newer version is refused by Alembic."""
+    """Bring the schema to this version. A database of a newer version is refused by Alembic.
+
+    Raises UnusableDatabase for a PostgreSQL that cannot be used.
+    """
     from alembic import command  # only bin/up migrates: pogod starts without it
 
+    if postgres.is_postgres(url):
+        postgres.check(url)
     config = _migrations()
-    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    config.set_main_option("sqlalchemy.url", postgres.driver_url(url).replace("%", "%%"))
     command.upgrade(config, "head")
+    if postgres.is_postgres(url):
+        postgres.order_by_bytes(url)
 
 
 def revisions(connection: Connection) -> tuple[str | None, str]:

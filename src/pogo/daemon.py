@@ -66,9 +66,11 @@ from pogo.rules import sizes, usage
 from pogo.rules.router_log import RouterRecord
 from pogo.services import builds, dynos, leases
 from pogo.services.database import Database, load_keys
-from pogo.services.platform import Platform
+from pogo.services.platform import Hints, Platform
+from pogo.services.postgres import driver_url, is_postgres
 from pogo.settings import Settings
-from pogo.store.files import FileStore
+from pogo.store import BlobStore
+from pogo.store.choice import open_store
 
 log = structlog.get_logger()
 GRACEFUL = 3  # seconds for requests in flight when pogod is told to stop
@@ -108,8 +110,8 @@ def assemble(settings: Settings) -> Platform:
     sizes.offer(sizes.parse_sizes(settings.sizes))
     shutil.rmtree(settings.tmp_dir, ignore_errors=True)
     settings.tmp_dir.mkdir(parents=True)
-    store = FileStore(settings.state_dir / "store")
-    store.sweep()
+    store = open_store(settings)
+    sweep_store(store)
     return Platform(
         settings=settings,
         db=Database(settings.database),
@@ -119,7 +121,25 @@ def assemble(settings: Settings) -> Platform:
         containers=AgentContainers(settings.agent_socket),
         router=HaproxyRouter(settings.router_socket, Files.of(settings)),
         node=f"{socket.gethostname()}-{settings.tag}",
+        hints=_hints(settings.database),
     )
+
+
+def sweep_store(store: BlobStore) -> None:
+    """A store that does not answer now does not keep the platform from starting: what runs is served."""
+    try:
+        store.sweep()
+    except PogoError as error:
+        log.warning("the object store is not swept", error=error.message)
+
+
+def _hints(url: str) -> Hints:
+    """On PostgreSQL daemons wake each other's loops. The driver is loaded for those who use it."""
+    if not is_postgres(url):
+        return Hints()
+    from pogo.services.shared_hints import SharedHints
+
+    return SharedHints(driver_url(url))
 
 
 async def serve(settings: Settings) -> None:

@@ -47,6 +47,10 @@ class Settings(BaseSettings):
     acme_eab_hmac: str = ""
     database_url: str = ""
     store_url: str = ""
+    store_endpoint: str = ""
+    store_region: str = "us-east-1"
+    store_ca: str = ""
+    store_cache_mb: int = Field(default=10240, ge=64)
     containers: str = "lxc"
     subnet: IPv4Network = IPv4Network("10.83.0.0/16")
     uid_base: int = 1_000_000_000
@@ -94,8 +98,18 @@ class Settings(BaseSettings):
 
     @cached_property
     def store(self) -> str:
-        """URL of the object store: `files:<dir>`, later `s3://bucket?endpoint=…`."""
+        """URL of the object store: `files:<dir>` or `s3://<bucket>`."""
         return self.store_url or f"files:{self.state_dir}/store"
+
+    @property
+    def store_keys(self) -> Path:
+        """The file with the keys of an S3 store, for pogod alone."""
+        return self.state_dir / "keys" / "store.key"
+
+    @property
+    def copies_dir(self) -> Path:
+        """Local copies of objects of an S3 store."""
+        return self.state_dir / "copies"
 
     @property
     def stack_names(self) -> list[str]:

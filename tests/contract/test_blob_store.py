@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import random
+import secrets
 import signal
 import subprocess
 import sys
@@ -12,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ceph import Ceph, running
 
 from pogo.errors import NotFound, StorageFull, Unavailable
 from pogo.store import BlobStore
@@ -19,8 +23,17 @@ from pogo.store.files import FileStore
 from pogo.store.memory import MemoryStore
 
 
-@pytest.fixture(params=["files", "memory"])
+@pytest.fixture(scope="module")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
+    with running(tmp_path_factory.mktemp("ceph")) as found:
+        yield found
+
+
+@pytest.fixture(params=["files", "memory", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+    if request.param == "s3":
+        ceph: Ceph = request.getfixturevalue("ceph")
+        return ceph.store(f"test-{secrets.token_hex(8)}", tmp_path / "copies", page=2)
     return FileStore(tmp_path / "store") if request.param == "files" else MemoryStore()
 
 
@@ -36,6 +49,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         yield disk
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def test_a_large_object_is_whole_and_streams(store: BlobStore) -> None:
+    block = random.Random(1).randbytes(1_000_003)
+    assert store.put("slugs/large", (block for _ in range(25))) == 25_000_075
+    with store.open("slugs/large") as file:
+        assert hashlib.file_digest(file, "sha256").digest() == hashlib.sha256(block * 25).digest()
+    assert store.local("slugs/large").stat().st_size == store.size("slugs/large") == 25_000_075
 
 
 def read(store: BlobStore, key: str) -> bytes:

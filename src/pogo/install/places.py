@@ -23,7 +23,7 @@ from pogo.process import run
 from pogo.settings import Settings
 
 # What pogod writes. The rest of the state belongs to root, so a captured pogod cannot change what root runs.
-OF_THE_DAEMON = ("db", "store", "git", "logs", "transcripts", "traffic", "tmp", "mirror")
+OF_THE_DAEMON = ("db", "store", "copies", "git", "logs", "transcripts", "traffic", "tmp", "mirror")
 
 
 def write(file: Path, text: str, *, mode: int, group: int = 0, owner: int = 0) -> bool:

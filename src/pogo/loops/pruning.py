@@ -36,7 +36,12 @@ def prune(platform: Platform) -> None:
 
 
 def free_caches(platform: Platform, enough: Callable[[], bool]) -> None:
-    """Space is short: build caches go, those of the apps that were not built for longest first."""
+    """Space is short: build caches go, those of the apps that were not built for longest first.
+
+    Where the objects are elsewhere, their local copies go, and nothing is lost.
+    """
+    if platform.store.free_copies():
+        return
     for key in garbage.idle_caches(platform.db, list(platform.store.list(garbage.CACHES)), utcnow()):
         platform.store.delete(key)
         log.warning("build cache deleted, since space is short", key=key)

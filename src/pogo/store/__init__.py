@@ -33,3 +33,11 @@ class BlobStore(Protocol):
     def local(self, key: str) -> Path:
         """A local file with the object's bytes, for mounting; a driver of a remote store keeps a cache."""
         ...
+
+    def free_copies(self) -> bool:
+        """Remove local copies that nothing uses. False where there are none, since the objects lie on this disk."""
+        ...
+
+    def sweep(self) -> int:
+        """Remove what killed writers left, which nobody sees; called once when the daemon starts. Returns how many."""
+        ...

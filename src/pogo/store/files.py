@@ -99,6 +99,9 @@ class FileStore:
         with _missing_is_not_found(key):
             return self._path(key).resolve(strict=True)
 
+    def free_copies(self) -> bool:
+        return False
+
     def sweep(self) -> int:
         """Remove half-written objects of dead processes, or untouched for an hour; returns how many."""
         swept = 0

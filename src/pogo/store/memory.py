@@ -46,6 +46,12 @@ class MemoryStore:
         path.write_bytes(data)
         return path
 
+    def free_copies(self) -> bool:
+        return False
+
+    def sweep(self) -> int:
+        return 0
+
     def _get(self, key: str) -> bytes:
         try:
             return self._objects[check_key(key)]

@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from pogo.install.doctor.check import Check, as_json, failed, guarded, ok
+from pogo.install.doctor.check import Check, as_json, failed, guarded, ok, warning
 from pogo.services.database import Database, revisions
 from pogo.settings import Settings
-from pogo.store.files import FileStore
+from pogo.store.choice import open_store
+from pogo.store.s3 import S3Store
 
 AREA = "Data"
+WORRYING_SKEW = 60.0
 
 
 def database(settings: Settings) -> Iterator[Check]:
@@ -51,18 +53,28 @@ def schema(present: str | None, newest: str) -> Check:
 
 
 def store(settings: Settings) -> Iterator[Check]:
-    if not settings.store.startswith("files:"):
-        return
-    place = FileStore(Path(settings.store.removeprefix("files:")))
+    place = open_store(settings)
     key = f"doctor/{os.getpid()}"
+    began = time.monotonic()
     place.put(key, [b"trial"])
     try:
-        if place.local(key).read_bytes() == b"trial":
-            yield ok(AREA, "store", f"{settings.store} takes and gives")
-        else:
-            yield failed(AREA, "store", "gives back something else than was put", "Look for errors of the disk: dmesg")
+        if place.local(key).read_bytes() != b"trial":
+            yield failed(AREA, "store", "gives back something else than was put", "Look for errors of its disks")
+            return
     finally:
         place.delete(key)
+    took = time.monotonic() - began
+    yield ok(AREA, "store", f"{settings.store} takes, gives and deletes ({took * 1000:.0f} ms)")
+    if isinstance(place, S3Store):
+        yield clock(place.client.skew())
+
+
+def clock(seconds: float) -> Check:
+    """S3 refuses requests from 15 minutes on."""
+    if abs(seconds) < WORRYING_SKEW:
+        return ok(AREA, "store's clock", "goes with ours")
+    found = f"differs from ours by {abs(seconds):.0f} s; from 900 s on the store refuses us"
+    return warning(AREA, "store's clock", found, "Set the clocks of both machines right (NTP).")
 
 
 def main() -> None:

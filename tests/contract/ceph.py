@@ -1,0 +1,74 @@
+"""A real Ceph with an S3 gateway on loopback, of a test's own; made by tests/ceph-dev.sh in three seconds."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from pogo.store.s3 import S3Store
+from pogo.store.s3_client import Bucket
+from pogo.store.s3_signature import Keys
+
+SCRIPT = Path(__file__).parents[1] / "ceph-dev.sh"
+LARGEST = 1 << 30
+
+
+@dataclass
+class Ceph:
+    directory: Path
+    endpoint: str = ""
+    keys: Keys = field(default_factory=lambda: Keys("", ""))
+
+    def start(self) -> None:
+        """Whatever does not run."""
+        text = self._script("start", str(self.directory))
+        found = dict(re.findall(r"^(S3_\w+)=(.*)$", text, re.MULTILINE))
+        self.endpoint, self.keys = found["S3_ENDPOINT"], Keys(found["S3_ACCESS_KEY"], found["S3_SECRET_KEY"])
+
+    def kill_gateway(self) -> None:
+        """As a power cut: returns when it is gone."""
+        pid = int(self._script("pid", "rgw", str(self.directory)))
+        watched = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(watched, signal.SIGKILL)
+            assert select.select([watched], [], [], 30)[0], "it does not die"
+        finally:
+            os.close(watched)
+
+    def admin(self, *command: str) -> str:
+        return self._script("run", str(self.directory), "--", *command)
+
+    def bucket(self, name: str, **changes: Any) -> Bucket:
+        plain = Bucket(name, self.endpoint, "us-east-1", self.keys, patience=30.0)
+        return replace(plain, **changes)
+
+    def store(self, name: str, copies: Path, *, page: int = 1000, **changes: Any) -> S3Store:
+        """On a bucket that is made where it is missing."""
+        S3Store(self.bucket(name), copies, LARGEST).ensure_bucket()
+        return S3Store(self.bucket(name, **changes), copies, LARGEST, page)
+
+    def destroy(self) -> None:
+        self._script("destroy", str(self.directory))
+
+    def _script(self, *arguments: str) -> str:
+        done = subprocess.run([SCRIPT, *arguments], capture_output=True, text=True, check=False, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@contextmanager
+def running(directory: Path) -> Iterator[Ceph]:
+    ceph = Ceph(directory)
+    try:
+        ceph.start()
+        yield ceph
+    finally:
+        ceph.destroy()

@@ -133,7 +133,8 @@ def now(session: Session) -> datetime:
     """The time of the database: all daemons have the same, however wrong their clocks are."""
     if session.get_bind().dialect.name == "sqlite":
         return utcnow()
-    return session.scalars(select(func.clock_timestamp())).one()
+    found: datetime = session.scalars(select(func.clock_timestamp())).one()
+    return found
 
 
 def _still_held(session: Session, lease: Holding) -> None:

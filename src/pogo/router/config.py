@@ -245,9 +245,12 @@ def _wildcards(paths: Files) -> str:
 
 
 def _spare_backends(slots: Sequence[int]) -> str:
-    names = (name for slot in slots for name in (backend_name(slot), websockets_name(slot)))
-    sticky = "use-server %[var(txn.sticky)] if { var(txn.sticky) -m found }"
-    return "\n".join(f"backend {name} from app\n    {sticky}" for name in names)
+    sticky = "\n    use-server %[var(txn.sticky)] if { var(txn.sticky) -m found }"
+    return "\n".join(
+        f"backend {backend_name(slot)} from app{sticky}\nbackend {websockets_name(slot)} from app{sticky}\n"
+        "    http-reuse never"
+        for slot in slots
+    )
 
 
 def write(settings: Settings, *, as_root: bool = True) -> bool:

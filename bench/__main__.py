@@ -6,7 +6,7 @@ import sys
 
 from installation import reserve
 
-from bench import build, deploys, dyno, push, route, router, switch
+from bench import api, build, deploys, dyno, push, route, router, switch
 
 TOPICS = {
     "dyno": dyno.measure,
@@ -22,7 +22,10 @@ def main(wanted: str) -> None:
     if wanted in ("all", "router"):
         print("\nrouter")
         router.measure()
-    if wanted == "router":
+    if wanted in ("all", "api"):
+        print("\napi")
+        api.measure()
+    if wanted in ("router", "api"):
         return
     platform = reserve()
     try:

@@ -102,11 +102,17 @@ def page(rows: Sequence[T], wanted: Wanted, fields: Sequence[str], key: Callable
     headers = {"Accept-Ranges": ", ".join(fields)}
     if items:
         first, last = key(items[0]), key(items[-1])
-        headers["Content-Range"] = f"{wanted.field} {first}..{last}"
-        if len(ordered) > len(items):
-            order = ", order=desc" if wanted.descending else ""
-            headers["Next-Range"] = f"{wanted.field} ]{last}..{wanted.end}; max={wanted.max}{order}"
+        headers |= bounds(wanted, first, last, more=len(ordered) > len(items))
     return Page(items, headers, partial=len(items) < len(rows))
+
+
+def bounds(wanted: Wanted, first: Key, last: Key, *, more: bool) -> dict[str, str]:
+    """Headers of a page that is not empty: its first and last key, and how to ask for the next one."""
+    headers = {"Content-Range": f"{wanted.field} {first}..{last}"}
+    if more:
+        order = ", order=desc" if wanted.descending else ""
+        headers["Next-Range"] = f"{wanted.field} ]{last}..{wanted.end}; max={wanted.max}{order}"
+    return headers
 
 
 def in_order(shown: Sequence[dict[str, Any]], header: str | None) -> Page[dict[str, Any]]:

@@ -26,7 +26,7 @@ def find_app(db: Database, user: User, name_or_id: str, needs: Collection[str] =
             raise NotFound("app", "Couldn't find that app.")
         found = membership.permissions_of(session, app, user)
     if not found:
-        raise Forbidden(f"You do not have access to the app {app.name}.")
+        raise Forbidden(f"You do not have access to the app {name_or_id}.")
     if found.isdisjoint(needs):
         raise lacking(app, needs)
     who = audit.actor()

@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 
-from sqlalchemy import delete, or_, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session, defer
 
 from pogo.errors import InvalidParams, Unavailable
 from pogo.model import App, Build, Collaborator, Domain, Dyno, Release, Slug, Team, User, utcnow
 from pogo.rules import names, permissions, sizes
 from pogo.services.database import Database
-from pogo.services.membership import apps_of
+from pogo.services.membership import has_access
 
 
 def create_app(
@@ -78,18 +78,13 @@ def _free_slot(session: Session, max_apps: int) -> int:
     raise Unavailable(f"This platform is full: it is set up for {max_apps} apps (POGO_MAX_APPS).")
 
 
-def list_apps(db: Database, user: User, *, everyone: bool = False, teams: bool = False) -> list[App]:
-    """Apps the user owns or collaborates on, by name.
-
-    everyone: all (for the operator). teams: those of his teams, too.
-    """
+def list_apps(db: Database, user: User, *, everyone: bool = False) -> list[App]:
+    """Apps that the user has access to (`everyone`: all, for the operator), by name; without their config vars."""
     with db.read() as session:
         query = select(App).where(App.destroyed_at.is_(None)).order_by(App.name)
         if not everyone:
-            shared = select(Collaborator.app_id).where(Collaborator.user_id == user.id)
-            own = (App.owner_id == user.id) & App.team_id.is_(None)
-            query = query.where(App.id.in_(apps_of(user)) if teams else or_(own, App.id.in_(shared)))
-        return list(session.scalars(query))
+            query = query.where(has_access(user))
+        return list(session.scalars(query.options(defer(App.config), defer(App.router))))
 
 
 def update_app(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import Session
 
 from pogo.model import App, Collaborator, TeamMember, User
@@ -30,8 +30,15 @@ def permissions_of(session: Session, app: App, user: User) -> frozenset[str]:
 
 def apps_of(user: User) -> Select[Any]:
     """Ids of the apps that the user has access to, as a subquery; the operator's own rights are left out."""
+    return select(App.id).where(App.destroyed_at.is_(None), has_access(user))
+
+
+def has_access(user: User, *, by_teams: bool = True) -> ColumnElement[bool]:
+    """Of apps: the user owns it, collaborates on it, or (`by_teams`) has a role in its team that shows it to him."""
     shared = select(Collaborator.app_id).where(Collaborator.user_id == user.id)
+    own = (App.owner_id == user.id) & App.team_id.is_(None)
+    if not by_teams:
+        return or_(own, App.id.in_(shared))
     seeing = (rules.ADMIN, rules.MEMBER, rules.VIEWER)
     teams = select(TeamMember.team_id).where(TeamMember.user_id == user.id, TeamMember.role.in_(seeing))
-    own = (App.owner_id == user.id) & App.team_id.is_(None)
-    return select(App.id).where(App.destroyed_at.is_(None), or_(own, App.id.in_(shared), App.team_id.in_(teams)))
+    return or_(own, App.id.in_(shared), App.team_id.in_(teams))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import Response
 
-from pogo.api import announce
-from pogo.api.answers import answer, listing
+from pogo.api import announce, app_pages
+from pogo.api.answers import answer
 from pogo.api.bodies import Body, resource_router
 from pogo.api.caller import Caller, Me, OwnApp, TheApp
 from pogo.api.show import apps as show
@@ -13,7 +13,7 @@ from pogo.api.show.catalog import REGION, REGION_ALIASES
 from pogo.errors import InvalidParams, NotFound
 from pogo.model import App
 from pogo.rules.permissions import MANAGE
-from pogo.services import access, apps, releases
+from pogo.services import access, apps, membership, releases
 
 router = resource_router()
 
@@ -46,20 +46,14 @@ def create(me: Me, body: NewApp = NewApp()) -> Response:
 @router.get("/apps")
 def index(me: Me, extended: bool = False) -> Response:
     """The operator sees everybody's."""
-    return _listing(me, apps.list_apps(me.platform.db, me.user, everyone=me.user.admin, teams=True), extended)
+    return app_pages.listing(me, None if me.user.admin else membership.has_access(me.user), extended=extended)
 
 
 @router.get("/users/{user}/apps")
 def index_of_user(me: Me, user: str, extended: bool = False) -> Response:
     if user != "~" and user.lower() not in (me.user.email, me.user.id):
         raise NotFound("user")
-    return _listing(me, apps.list_apps(me.platform.db, me.user), extended)
-
-
-def _listing(me: Caller, rows: list[App], extended: bool) -> Response:
-    sizes = releases.slug_sizes(me.platform.db, [app.id for app in rows])
-    settings = me.platform.settings
-    return listing(me, rows, lambda app: show.app(settings, app, sizes.get(app.id), extended=extended), "name", "id")
+    return app_pages.listing(me, membership.has_access(me.user, by_teams=False), extended=extended)
 
 
 @router.get("/apps/{app}")

@@ -120,7 +120,7 @@ def of_member(me: Me, team: MyTeam, member: str) -> Response:
 def filtered(me: Me, body: dict[str, dict[str, list[str]]]) -> Response:
     """`{"in": {"id": […]}}`: those of the apps that the caller sees."""
     ids = set(body.get("in", {}).get("id", []))
-    everyone = apps.list_apps(me.platform.db, me.user, everyone=me.user.admin, teams=True)
+    everyone = apps.list_apps(me.platform.db, me.user, everyone=me.user.admin)
     return _listing(me, [app for app in everyone if app.id in ids])
 
 

@@ -9,6 +9,7 @@ from pogo.api.show.shapes import app_ref, stable_id, time, user_ref
 from pogo.model import App, Collaborator, Domain, LogDrain
 from pogo.rules import acme, buildpacks
 from pogo.rules.acme import DomainState
+from pogo.services.app_list import AppFacts, facts
 from pogo.services.formation import FormationView
 from pogo.settings import Settings
 
@@ -22,7 +23,11 @@ _PERMISSIONS = {
 
 def app(settings: Settings, row: App, slug_size: int | None, *, extended: bool = False) -> dict[str, Any]:
     """slug_size: bytes of the slug that runs."""
-    team = {"id": row.team.id, "name": row.team.name} if row.team else None
+    return listed(settings, facts(row, slug_size), extended=extended)
+
+
+def listed(settings: Settings, row: AppFacts, *, extended: bool = False) -> dict[str, Any]:
+    team = {"id": row.team_id, "name": row.team_name} if row.team_id else None
     shown = {
         "acm": row.acm,
         "archived_at": None,
@@ -38,12 +43,12 @@ def app(settings: Settings, row: App, slug_size: int | None, *, extended: bool =
         "maintenance": row.maintenance,
         "name": row.name,
         "organization": team,
-        "owner": owner_ref(row),
+        "owner": _owner(row.owner_id, row.owner_email, row.team_id, row.team_name),
         "process_tier": "basic",
         "region": catalog.REGION,
         "released_at": time(row.released_at),
         "repo_size": row.repo_size,
-        "slug_size": slug_size,
+        "slug_size": row.slug_size,
         "space": None,
         "stack": catalog.stack_ref(row.stack),
         "team": team,
@@ -54,10 +59,14 @@ def app(settings: Settings, row: App, slug_size: int | None, *, extended: bool =
 
 
 def owner_ref(row: App) -> dict[str, Any]:
+    return _owner(row.owner_id, row.owner.email, row.team_id, row.team.name if row.team else None)
+
+
+def _owner(user_id: str, email: str, team_id: str | None, team_name: str | None) -> dict[str, Any]:
     """Heroku's form of a team that owns an app, by which its CLI knows it: an e-mail of a domain of its own."""
-    if row.team:
-        return {"id": row.team.id, "email": f"{row.team.name}@herokumanager.com"}
-    return user_ref(row.owner)
+    if team_id:
+        return {"id": team_id, "email": f"{team_name}@herokumanager.com"}
+    return {"id": user_id, "email": email}
 
 
 def collaborator(app: App, row: Collaborator) -> dict[str, Any]:

@@ -61,7 +61,9 @@ def unreachable(where: str, failure: Exception) -> CliError:
     )
 
 
-class _Connection(http.client.HTTPConnection):
+class Connection(http.client.HTTPConnection):
+    """To the host of a URL, with the platform's CA."""
+
     def __init__(self, platform: Platform, url: str, timeout: float | None) -> None:
         parts = urlsplit(url)
         self.tls = parts.scheme == "https"
@@ -80,9 +82,12 @@ def escape(part: str) -> str:
 class Api:
     """Calls of one command to one platform."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, timeout: float = IDLE_TIMEOUT, patience: float = RESTART_PATIENCE) -> None:
+        """timeout: seconds without a byte; patience: how many of them a restart of the platform is waited for."""
         self.platform = platform
-        self._connection: _Connection | None = None
+        self._timeout = timeout
+        self._patience = patience
+        self._connection: Connection | None = None
         self._used = 0.0
         self._warned: set[str] = set()
 
@@ -138,7 +143,7 @@ class Api:
         if data is not None:
             sent["Content-Type"] = "application/json"
         try:
-            patience = time.monotonic() + RESTART_PATIENCE
+            patience = time.monotonic() + self._patience
             while True:
                 response, answer = self._send(method, path, data, sent)
                 # The router's own 503, with this header, says that the request has reached nobody: pogod restarts.
@@ -157,7 +162,7 @@ class Api:
         if fresh:
             if connection:
                 connection.close()
-            connection = self._connection = _Connection(self.platform, self.platform.api, IDLE_TIMEOUT)
+            connection = self._connection = Connection(self.platform, self.platform.api, self._timeout)
         assert connection
         try:
             connection.request(method, path, data, headers)
@@ -214,7 +219,7 @@ class Api:
         The caller looks at `status` and reads to the end. Raises CliError when it is not reachable.
         """
         parts = urlsplit(url)
-        connection = _Connection(self.platform, url, timeout)
+        connection = Connection(self.platform, url, timeout)
         try:
             target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
             connection.request("GET", target, headers={"User-Agent": f"pogo/{__version__}", **(headers or {})})
@@ -225,7 +230,7 @@ class Api:
     def upload(self, url: str, data: bytes) -> None:
         """PUT to such a URL. Raises CliError."""
         parts = urlsplit(url)
-        connection = _Connection(self.platform, url, IDLE_TIMEOUT)
+        connection = Connection(self.platform, url, IDLE_TIMEOUT)
         try:
             connection.request("PUT", f"{parts.path}?{parts.query}", data, {"User-Agent": f"pogo/{__version__}"})
             response = connection.getresponse()

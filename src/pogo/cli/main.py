@@ -48,7 +48,7 @@ def _run(words: list[str]) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    from pogo.cli.parser import parse
+    from pogo.cli.parser import Parsed, parse
     from pogo.cli.table import by_name
 
     if not words or words[0] in ("--help", "-h"):
@@ -58,7 +58,7 @@ def _dispatch(words: list[str]) -> int:
     if command is None:
         return _unknown(name)
     before_dashes = rest[: rest.index("--")] if "--" in rest else rest
-    if "--help" in before_dashes or "-h" in before_dashes:
+    if not command.raw and ("--help" in before_dashes or "-h" in before_dashes):
         from pogo.cli.help import show_command
 
         show_command(command)
@@ -69,7 +69,8 @@ def _dispatch(words: list[str]) -> int:
 
     module, _, function = command.run.partition(":")
     run = getattr(import_module(f"pogo.cli.commands.{module}"), function)
-    return run(Context(command, parse(command, rest))) or 0
+    parsed = Parsed({}, rest, {}) if command.raw else parse(command, rest)
+    return run(Context(command, parsed)) or 0
 
 
 def _unknown(name: str) -> int:
@@ -78,9 +79,14 @@ def _unknown(name: str) -> int:
     from pogo.cli import output
     from pogo.cli.help import show_topic
     from pogo.cli.table import by_name
+    from pogo.cli.upstream import why_left_out
 
     if show_topic(name):
         return 0
+    why = why_left_out(name)
+    if why:
+        output.error(f"{name} is not in pogo: {why}.")
+        return 127
     near = get_close_matches(name, by_name(), 1)
     output.error(
         f"{name} is not a pogo command.\n"

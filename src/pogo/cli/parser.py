@@ -32,7 +32,10 @@ class Arg(NamedTuple):
 
 
 class Command(NamedTuple):
-    """One command: `run` is `module:function` below `pogo.cli.commands`; not `strict` takes any number of arguments."""
+    """One command: `run` is `module:function` below `pogo.cli.commands`; not `strict` takes any number of arguments.
+
+    `raw` commands get every word as it is, flags and `--help` too.
+    """
 
     id: str
     run: str
@@ -42,6 +45,7 @@ class Command(NamedTuple):
     aliases: tuple[str, ...] = ()
     strict: bool = True
     hidden: bool = False
+    raw: bool = False
 
 
 class Parsed(NamedTuple):

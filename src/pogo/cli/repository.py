@@ -141,8 +141,13 @@ def add_remote(platform: Platform, name: str, app: str) -> str:
     url = platform.app_git_url(app)
     exists = git("config", "--get", f"remote.{name}.url", check=False)
     git("remote", *(("set-url", name, url) if exists else ("add", name, url)))
+    grant(platform)
+    return url
+
+
+def grant(platform: Platform) -> None:
+    """Let git of this repository reach the platform (local settings only)."""
     for key in dict.fromkeys(key for key, _ in access_config(platform)):
         git("config", "--local", "--unset-all", key, check=False)
     for key, value in access_config(platform):
         git("config", "--local", "--add", key, value)
-    return url

@@ -24,7 +24,7 @@ def variables(platform: Platform, with_token: bool = True) -> dict[str, str]:
     `localhost@` in front, and then gets the token through HEROKU_HEADERS.
     """
     parts = urlsplit(platform.api)
-    local = parts.hostname in ("localhost", "127.0.0.1")
+    local = is_local(platform)
     found = {
         "HEROKU_HOST": platform.api if local else f"{parts.scheme}://localhost@{parts.netloc}",
         "HEROKU_PARTICLEBOARD_URL": platform.api,
@@ -47,6 +47,11 @@ def variables(platform: Platform, with_token: bool = True) -> dict[str, str]:
         found["NODE_EXTRA_CA_CERTS"] = platform.ca
         found |= _git_trust(f"http.{platform.git_url}.sslCAInfo", platform.ca)
     return found
+
+
+def is_local(platform: Platform) -> bool:
+    """Whether the official client takes the platform's address, and sends its token there, as it is."""
+    return urlsplit(platform.api).hostname in ("localhost", "127.0.0.1")
 
 
 def _git_trust(key: str, ca: str) -> dict[str, str]:

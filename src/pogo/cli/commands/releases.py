@@ -158,3 +158,23 @@ def rollback(context: Context) -> None:
         output.line("Running release command...")
         sys.stdout.flush()
         _follow_output(context, release)
+
+
+def retry(context: Context) -> None:
+    """The latest release once more, with its release command."""
+    latest = _latest(context, 1)
+    if not latest:
+        raise CliError(f"No release found for {context.app}.")
+    formation = context.api.get_all(f"{context.app_path}/formation")
+    if not any(one["type"] == "release" for one in formation) or not latest[0].get("slug"):
+        raise CliError("App must have a release-phase command to use this command.")
+    release = latest[0]
+    shown = output.paint(f"v{release['version']}", "cyan", sys.stderr)
+    body = {"description": f"Retry of v{release['version']}: {release['description']}", "slug": release["slug"]["id"]}
+    with output.Action(f"Retrying {shown} on {context.shown_app}") as action:
+        again = context.api.post(f"{context.app_path}/releases", body)
+        action.done = f"done, {output.paint('v' + str(again['version']), 'cyan', sys.stderr)}"
+    if again.get("output_stream_url"):
+        output.line("Running release command...")
+        sys.stdout.flush()
+        _follow_output(context, again)

@@ -91,6 +91,17 @@ def attach(context: Context) -> int:
     return join(connection, received, terminal)
 
 
+def console(context: Context) -> int:
+    """As `run console`: what the app calls by that name."""
+    context.rest[:] = ["console"]
+    return attach(context)
+
+
+def rake(context: Context) -> int:
+    context.rest.insert(0, "rake")
+    return attach(context)
+
+
 def detach(context: Context) -> None:
     body = _body(context, "run:detached") | {"attach": False}
     with output.Action(_text(context, body)) as action:

@@ -12,7 +12,10 @@ from pogo.cli.errors import CliError
 
 
 def show(context: Context) -> None:
-    found = context.api.get_all("/teams")
+    _list(context, context.api.get_all("/teams"))
+
+
+def _list(context: Context, found: list[dict[str, Any]]) -> None:
     if context.on("json"):
         output.json_text(found)
         return
@@ -20,6 +23,13 @@ def show(context: Context) -> None:
         output.line("You are in no teams.")
         return
     output.table(["Team", "Role"], [[one["name"], one["role"]] for one in found])
+
+
+def orgs(context: Context) -> None:
+    found = context.api.get_all("/teams")
+    if context.on("enterprise"):
+        found = [one for one in found if one.get("type") == "enterprise"]
+    _list(context, found)
 
 
 def _path(context: Context) -> str:

@@ -28,6 +28,12 @@ COMMANDS = (
         (*ANY_APP, Flag("confirm", "c", "the app's name, instead of the question", option=True)),
         ("destroy", "apps:delete"),
     ),
+    Command(
+        "apps:diff",
+        "diff:show",
+        "show what two apps differ in: code, config vars, stack, buildpacks, features",
+        (Arg("app1", True), Arg("app2", True)),
+    ),
     Command("apps:info", "apps:info", "show an app", (HIDDEN_APP,), (*ANY_APP, JSON_J, SHELL), ("info",)),
     Command("apps:open", "apps:open_", "open an app in the browser", (Arg("path"),), APP, ("open",)),
     Command("apps:rename", "apps:rename", "rename an app", (Arg("newname", True),), APP, ("rename",)),

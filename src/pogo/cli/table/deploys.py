@@ -116,6 +116,7 @@ COMMANDS = (
     ),
     Command("releases:info", "releases:info", "show a release", (Arg("release", help="v12"),), (*APP, JSON, SHELL)),
     Command("releases:output", "releases:show_output", "show what a release command printed", (Arg("release"),), APP),
+    Command("releases:retry", "releases:retry", "run the release command of the latest release again", (), APP[:1]),
     Command(
         "releases:rollback",
         "releases:rollback",

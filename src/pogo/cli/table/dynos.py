@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pogo.cli.parser import Arg, Command, Flag
-from pogo.cli.table.flags import APP, DYNO, INSIDE, JSON, RUN_FLAGS, TYPE
+from pogo.cli.table.flags import APP, DYNO, ENV, INSIDE, JSON, NO_TTY, RUN_FLAGS, SIZE, TYPE
 
 COMMANDS = (
     Command("checks", "checks:show", "show how web dynos are checked", (), (*APP, JSON)),
@@ -16,6 +16,7 @@ COMMANDS = (
         strict=False,
     ),
     Command("checks:unset", "checks:unset", "back to the default: live, ready, …", (), APP, strict=False),
+    Command("console", "run:console", "run what the app calls console", (), (*APP, ENV, SIZE), hidden=True),
     Command("drains", "drains:show", "list where the log of an app is sent to", (), (*APP, JSON)),
     Command(
         "drains:add", "drains:add", "send the log to https://, syslog+tls:// or syslog://", (Arg("url", True),), APP
@@ -115,6 +116,15 @@ COMMANDS = (
         ),
     ),
     Command(
+        "rake",
+        "run:rake",
+        "run rake in a one-off dyno",
+        (),
+        (*APP, ENV, Flag("exit-code", "x", "accepted: the exit status is always passed on"), NO_TTY, SIZE),
+        strict=False,
+        hidden=True,
+    ),
+    Command(
         "run",
         "run:attach",
         "run a command in a one-off dyno, attached to this terminal",
@@ -123,7 +133,7 @@ COMMANDS = (
             *RUN_FLAGS,
             Flag("exit-code", "x", "accepted: the exit status is always passed on"),
             Flag("no-notify", help="accepted, without effect: there are no notifications"),
-            Flag("no-tty", help="no terminal, as with a pipe"),
+            NO_TTY,
         ),
         strict=False,
     ),

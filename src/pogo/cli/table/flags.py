@@ -37,10 +37,13 @@ CREATE_FLAGS = (
     Flag("team", "t", "the team that owns the app", option=True),
     Flag("locked", help="members of the team cannot join it by themselves"),
 )
+ENV = Flag("env", "e", "environment variables, as 'A=1;B=2'", option=True)
+SIZE = Flag("size", "s", "dyno size", option=True)
+NO_TTY = Flag("no-tty", help="no terminal, as with a pipe")
 RUN_FLAGS = (
     *APP,
-    Flag("env", "e", "environment variables, as 'A=1;B=2'", option=True),
+    ENV,
     Flag("no-launcher", help="accepted, without effect: there is no launcher here"),
-    Flag("size", "s", "dyno size", option=True),
+    SIZE,
     Flag("type", help="process type whose settings to use", option=True),
 )

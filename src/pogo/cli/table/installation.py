@@ -5,7 +5,34 @@ from __future__ import annotations
 from pogo.cli.parser import Arg, Command, Flag
 from pogo.cli.table.flags import JSON
 
+SHELL_NAME = Arg("shell", help="bash, zsh or fish; that of $SHELL if none is given")
+
 COMMANDS = (
+    Command(
+        "autocomplete",
+        "completion:explain",
+        "show how to have the shell complete commands, flags and apps",
+        (SHELL_NAME,),
+        (Flag("refresh-cache", "r", "ask the platform for the names of your apps now"),),
+    ),
+    Command(
+        "autocomplete:options",
+        "completion:options",
+        "what a shell completes: names of apps, remotes, platforms",
+        (Arg("completion", help="app, remote or platform"),),
+        (Flag("app", "a", "accepted", option=True, hidden=True),),
+        hidden=True,
+    ),
+    Command(
+        "autocomplete:script", "completion:script", "what a shell reads to complete", (SHELL_NAME,), (), hidden=True
+    ),
+    Command(
+        "commands",
+        "catalog:commands",
+        "list all commands",
+        (),
+        (Flag("hidden", help="hidden ones too"), JSON),
+    ),
     Command("doctor", "doctor:examine", "examine the platform (on its own machine, as root)", (), (JSON,)),
     Command(
         "env",
@@ -21,6 +48,13 @@ COMMANDS = (
         (Arg("command"),),
         (Flag("nested-commands", "n", "include all commands"),),
         strict=False,
+    ),
+    Command(
+        "heroku",
+        "heroku:run",
+        "run the official client against this platform: pogo heroku apps",
+        strict=False,
+        raw=True,
     ),
     Command("mirror", "mirror:show", "show the proxy of builds (on the platform's machine, as root)"),
     Command(
@@ -57,6 +91,13 @@ COMMANDS = (
     Command("platform:remove", "platform:remove", "forget a platform", (Arg("url", True),)),
     Command("platform:use", "platform:use", "use another platform from now on", (Arg("url", True),)),
     Command(
+        "regions",
+        "catalog:regions",
+        "list the regions of the platform",
+        (),
+        (Flag("common", help="no private ones"), JSON, Flag("private", help="private ones only")),
+    ),
+    Command(
         "stack:build",
         "stacks:build",
         "build a stack image (on the platform's machine, as root)",
@@ -66,4 +107,5 @@ COMMANDS = (
     Command(
         "version", "version:show", "print the version", (), (JSON, Flag("verbose", help="with the Python it runs on"))
     ),
+    Command("which", "catalog:which", "show what a command is", (), (JSON,), strict=False),
 )

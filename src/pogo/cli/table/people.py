@@ -42,6 +42,17 @@ COMMANDS = (
     Command("admin:invitations", "admin:invitations", "list invitations that nobody took yet (operator)", (), (JSON,)),
     Command("admin:invitations:revoke", "admin:withdraw", "take an invitation back (operator)", (EMAIL,)),
     Command("admin:invite", "admin:invite", "invite a person: prints a URL to hand out (operator)", (EMAIL,), (JSON,)),
+    Command(
+        "admin:migrate-store",
+        "doctor:migrate_store",
+        "move slugs, caches and sources to another object store (on the platform's machine, as root)",
+        (Arg("url", True, "s3://<bucket> or files:<directory>"),),
+        (
+            Flag("ca", help="file with the certificates by which the store is trusted", option=True),
+            Flag("endpoint", help="address of the store: http[s]://<host>[:<port>]", option=True),
+            Flag("region", help="of the store (us-east-1)", option=True),
+        ),
+    ),
     Command("admin:users", "admin:users", "list the users of the platform (operator)", (), (JSON,)),
     Command("admin:users:remove", "admin:remove", "remove a user who owns no apps (operator)", (EMAIL,)),
     Command(
@@ -172,6 +183,16 @@ COMMANDS = (
     ),
     Command("keys:clear", "keys:clear", "remove all SSH keys"),
     Command("keys:remove", "keys:remove", "remove an SSH key", (Arg("key", True, "its comment, fingerprint or id"),)),
+    Command(
+        "usage:addons",
+        "catalog:usage",
+        "show the usage of metered add-ons",
+        (),
+        (
+            Flag("app", "a", "the app", option=True),
+            Flag("team", "t", "the team", option=True),
+        ),
+    ),
     Command("sessions", "authorizations:sessions", "list your logins", (), (JSON_J,)),
     Command("sessions:destroy", "authorizations:destroy_session", "end a login", (ID,)),
 )

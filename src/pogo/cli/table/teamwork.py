@@ -36,6 +36,13 @@ COMMANDS = (
     Command("members:add", "teams:add", "add a member to a team", (Arg("email", True),), (A_ROLE, A_TEAM)),
     Command("members:remove", "teams:remove", "remove a member from a team", (), (A_TEAM,), strict=False),
     Command("members:set", "teams:assign", "set the role of a member of a team", (), (A_ROLE, A_TEAM), strict=False),
+    Command(
+        "orgs",
+        "teams:orgs",
+        "list your teams, by their old name",
+        (),
+        (Flag("enterprise", help="only enterprise teams"), JSON, Flag("teams", help="accepted", hidden=True)),
+    ),
     Command("pipelines", "pipelines:show", "list your pipelines", (), (JSON,)),
     Command("pipelines:add", "pipelines:add", "add an app to a pipeline", (PIPELINE,), (*APP, STAGE)),
     Command(

@@ -6,7 +6,7 @@ import sys
 
 from installation import reserve
 
-from bench import api, build, deploys, dyno, push, route, router, switch
+from bench import api, build, cli, deploys, dyno, push, route, router, switch
 
 TOPICS = {
     "dyno": dyno.measure,
@@ -15,6 +15,7 @@ TOPICS = {
     "deploys": deploys.measure,
     "push": push.measure,
     "build": build.measure,
+    "cli": cli.measure,
 }
 
 

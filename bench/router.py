@@ -17,11 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
-from edge_installation import Edge, WebSocket, free_port, wait_until
+from edge_installation import Edge, WebSocket, wait_until
 
 from bench.table import show
 from pogo.router import Backend, Routes, Server
 from pogo.router.config import PROGRAM, command, write
+from ports import free_port
 
 PACKAGES = ("wrk", "nghttp2-client", "nginx-light", "caddy")
 APPS = 5000

@@ -10,7 +10,9 @@ import subprocess
 import urllib.request
 from pathlib import Path
 
-from edge_installation import certificate, free_port, wait_until
+from edge_installation import certificate, wait_until
+
+from ports import free_port
 
 PROGRAMS = ("pebble", "pebble-challtestsrv")
 # The operator's program for DNS: makes records in pebble's DNS server, and writes down what it was called with.

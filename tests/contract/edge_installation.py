@@ -15,24 +15,27 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from pogo.router import Server
+from pogo.router import Server, config
 from pogo.router.config import Files, command, write
 from pogo.router.haproxy import HaproxyRouter
 from pogo.router.log_receiver import RouterLog
 from pogo.rules.router_log import RouterRecord
 from pogo.settings import Settings
+from ports import free_port
 
 T = TypeVar("T")
 
@@ -176,6 +179,20 @@ class Edge:
         return found[0]
 
 
+@contextmanager
+def running_edge(max_apps: int = 20, **constants: int) -> Iterator[Edge]:
+    """One that is removed in the end. constants: other values for some of `pogo.router.config`, meanwhile."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in constants.items():
+            patch.setattr(config, name, value)
+        edge = Edge(max_apps)
+        try:
+            edge.start()
+            yield edge
+        finally:
+            edge.close()
+
+
 async def _serve(web: Web, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     while True:
         head = await reader.readuntil(b"\r\n\r\n")
@@ -302,12 +319,6 @@ def certificate(*names: str) -> bytes:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return made.public_bytes(serialization.Encoding.PEM) + private
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], bool], message: str, seconds: float = 10) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from pogo.model import App, User
 from pogo.services import apps, people
 from pogo.services.database import Database, load_keys
 from pogo.settings import Settings
+from ports import free_port
 
 DAEMON = Path(__file__).with_name("git_daemon.py")
 QUIET = {
@@ -31,12 +31,6 @@ QUIET = {
     "GIT_COMMITTER_NAME": "A",
     "GIT_COMMITTER_EMAIL": "a@example.com",
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 10) -> None:

@@ -31,17 +31,11 @@ from pogo.rules import build_passes
 from pogo.rules.addresses import GATEWAY
 from pogo.rules.build_passes import Visitor
 from pogo.settings import CLIENT_CERTIFICATES, Settings
+from ports import free_port
 
 BUNDLE = "/etc/ssl/certs/ca-certificates.crt"
 PACK = "https://github.com/acme/pack"
 Scenario = Callable[["World"], Awaitable[None]]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        found: int = probe.getsockname()[1]
-        return found
 
 
 class World:

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import installation
 import official_packs
 import pytest
 from containers_lxc import missing
@@ -15,6 +14,7 @@ from installation import Installation, reserve
 from official_packs import SAMPLES
 
 from pogo.settings import Settings
+from ports import free_ports
 
 BUILD_ENV = """\
 NODE_BINARY_URL=https://nodejs.org/download/for/{package.json:engines.node}/node-linux-x64.tar.gz
@@ -39,7 +39,7 @@ def platform(packs: tuple[Path, list[str]]) -> Iterator[Installation]:
     if reason := missing():
         pytest.skip(reason)
     found = reserve()
-    [port] = installation._free_ports(1)
+    [port] = free_ports(1)
     try:
         found.up(POGO_MIRROR="answer", POGO_MIRROR_PORT=str(port), POGO_MIRROR_GIT=str(packs[0]), POGO_MIRROR_ONLY="1")
         with (found.state / "build.env").open("a") as file:

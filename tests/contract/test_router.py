@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from edge_installation import Edge, WebSocket, wait_until
+from edge_installation import Edge, WebSocket, running_edge, wait_until
 
 from pogo.errors import InvalidParams, Unavailable
-from pogo.router import Applied, Backend, Routes, Server, config
+from pogo.router import Applied, Backend, Routes, Server
 from pogo.router.config import Files
 from pogo.router.haproxy import HaproxyRouter
 from pogo.router.memory import MemoryRouter
@@ -86,14 +86,8 @@ class OnHaproxy:
 
 @pytest.fixture(scope="module")
 def edge() -> Iterator[Edge]:
-    edge = Edge()
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(config, "BOOT_WAIT", 1)
-            edge.start()
+    with running_edge(BOOT_WAIT=1) as edge:
         yield edge
-    finally:
-        edge.close()
 
 
 @pytest.fixture(params=[InMemory, OnHaproxy])

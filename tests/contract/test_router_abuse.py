@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from edge_installation import Edge, fetch, wait_until
+from edge_installation import Edge, fetch, running_edge, wait_until
 
-from pogo.router import Backend, Routes, Server, config
+from pogo.router import Backend, Routes, Server
 
 HOST = b"Host: shop.localhost\r\n"
 POST = b"POST / HTTP/1.1\r\n" + HOST
@@ -49,15 +49,8 @@ class Dyno:
 
 @pytest.fixture(scope="module")
 def edge() -> Iterator[Edge]:
-    edge = Edge(max_apps=5)
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(config, "CLIENT_CONNECTIONS", MOST)
-            patch.setattr(config, "HEADER_TIME", 1)
-            edge.start()
+    with running_edge(max_apps=5, CLIENT_CONNECTIONS=MOST, HEADER_TIME=1) as edge:
         yield edge
-    finally:
-        edge.close()
 
 
 @pytest.fixture(scope="module")

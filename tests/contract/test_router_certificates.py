@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from edge_installation import Edge, certificate, handshake
+from edge_installation import Edge, certificate, handshake, running_edge
 
 from pogo.errors import InvalidParams, Unavailable
 from pogo.router import Backend, Routes
@@ -22,12 +22,8 @@ from pogo.router.haproxy_certificates import HaproxyCertificates
 
 @pytest.fixture(scope="module")
 def edge() -> Iterator[Edge]:
-    edge = Edge()
-    try:
-        edge.start()
+    with running_edge() as edge:
         yield edge
-    finally:
-        edge.close()
 
 
 class Shop:

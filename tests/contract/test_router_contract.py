@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from edge_installation import Edge, WebSocket, fetch, wait_until
+from edge_installation import Edge, WebSocket, fetch, running_edge, wait_until
 from router_dyno import Dyno, Raw, start, talk
 
-from pogo.router import Backend, Options, Routes, Server, config
+from pogo.router import Backend, Options, Routes, Server
 from pogo.router.options import digest
 from pogo.rules.router_log import code, heroku_line
 
@@ -23,15 +23,8 @@ SHORT = Options(first_byte=1, idle=3, websocket=1)
 
 @pytest.fixture(scope="module")
 def edge() -> Iterator[Edge]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(config, "CLIENT_IDLE", 2)
-        patch.setattr(config, "CONNECT_TIME", 1)
-        edge = Edge()
-        try:
-            edge.start()
-            yield edge
-        finally:
-            edge.close()
+    with running_edge(CLIENT_IDLE=2, CONNECT_TIME=1) as edge:
+        yield edge
 
 
 @pytest.fixture

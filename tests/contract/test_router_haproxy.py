@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from edge_installation import Edge, WebSocket, fetch, request, wait_until
+from edge_installation import Edge, WebSocket, fetch, request, running_edge, wait_until
 
 from pogo.router import PLAIN, Backend, Options, Routes, Server
 from pogo.router.config import Files, backend_name, websockets_name
@@ -29,12 +29,8 @@ TUNED = (
 
 @pytest.fixture(scope="module")
 def edge() -> Iterator[Edge]:
-    edge = Edge()
-    try:
-        edge.start()
+    with running_edge() as edge:
         yield edge
-    finally:
-        edge.close()
 
 
 def shop(*servers: Server, draining: tuple[Server, ...] = ()) -> Routes:

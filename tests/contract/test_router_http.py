@@ -12,9 +12,9 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from edge_installation import Edge, fetch, handshake
+from edge_installation import Edge, fetch, handshake, running_edge
 
-from pogo.router import Backend, Refusal, Routes, Server, config
+from pogo.router import Backend, Refusal, Routes, Server
 from pogo.router.config import render, write
 from pogo.rules.router_log import code, heroku_line
 
@@ -26,14 +26,8 @@ WAIT = 3
 
 @pytest.fixture(scope="module")
 def edge() -> Iterator[Edge]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(config, "BOOT_WAIT", WAIT)
-        edge = Edge()
-        try:
-            edge.start()
-            yield edge
-        finally:
-            edge.close()
+    with running_edge(BOOT_WAIT=WAIT) as edge:
+        yield edge
 
 
 def shop(*servers: Server) -> Routes:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import pytest
-from edge_installation import Edge, wait_until
+from edge_installation import Edge, running_edge, wait_until
 
 from pogo.install import takeover
 from pogo.router import PLAIN, Backend, Options, Refusal, Routes, Server
@@ -124,12 +124,8 @@ def real(edge: Edge) -> Real:
 
 @pytest.fixture
 def edge() -> Iterator[Edge]:
-    edge = Edge(max_apps=SLOTS)
-    try:
-        edge.start()
+    with running_edge(max_apps=SLOTS) as edge:
         yield edge
-    finally:
-        edge.close()
 
 
 def test_real_equals_desired_after_1000_random_operations(edge: Edge) -> None:

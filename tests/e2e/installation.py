@@ -7,12 +7,13 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
+
+from ports import free_ports
 
 CHECKOUT = Path(__file__).parents[2]
 # bin/test removes what killed runs have left, by this name and the process in `pid`.
@@ -192,7 +193,7 @@ def reserve() -> Installation:
         except FileExistsError:
             continue
         (place / "pid").write_text(str(os.getpid()))
-        http_port, https_port, rendezvous_port = _free_ports(3)
+        http_port, https_port, rendezvous_port = free_ports(3)
         found = Installation(place, number, http_port, https_port, rendezvous_port)
         found.home.mkdir()
         found.checkout.mkdir()
@@ -213,11 +214,3 @@ def _know_another_platform(home: Path) -> None:
     config = home / ".config" / "pogo" / "config.json"
     config.parent.mkdir(parents=True)
     config.write_text(json.dumps({"current": "https://elsewhere.invalid", "platforms": {}}))
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -151,6 +152,15 @@ class Installation:
 
     def pogo_json(self, *args: str) -> object:
         return json.loads(self.pogo(*args, "--json"))
+
+    def records(self, app: str) -> list[dict[str, object]]:
+        """What the agent has on record of the containers of an app."""
+        id = next(one["id"] for one in self.pogo_json("apps") if one["name"] == app)  # type: ignore[attr-defined]
+        specs = []
+        for path in (self.state / "run/c").glob("*/spec"):
+            with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                specs.append(json.loads(path.read_text()))
+        return [spec for spec in specs if spec["labels"].get("app") == id]
 
     def create(self, source: Path, name: str) -> Path:
         """A repository with a copy of `source`, committed, and an app for it."""

@@ -42,8 +42,8 @@ def count(platform: Installation, work: Path, words: str) -> int:
 def test_one_crash_is_over_at_once(platform: Installation, app: Path) -> None:
     started = count(platform, app, "Starting process")
     assert platform.get("fragile", "/exit/7").status in (502, 503)
-    eventually(lambda: count(platform, app, "Starting process") == started + 1, 5)
-    eventually(lambda: platform.get("fragile").status == 200, 5)
+    eventually(lambda: count(platform, app, "Starting process") == started + 1)
+    eventually(lambda: platform.get("fragile").status == 200)
     said = [words for _, words in lines(platform, app)]
     assert "Process exited with status 7" in said
     assert "State changed from up to crashed" in said
@@ -58,13 +58,12 @@ def test_a_release_that_crashes_leaves_the_old_one_serving(platform: Installatio
     assert f"remote:  !     web.1 of {number[1]} crashed." in said
     assert "remote:  !     See: pogo logs -a fragile" in said
     assert platform.get("fragile").body == "v2 web.1"
-    eventually(lambda: count(platform, app, "Crashed 3 times in a row: next start in 1") == 1, 15)
+    eventually(lambda: count(platform, app, "Crashed 3 times in a row: next start in 1") == 1)
     assert re.search(r"^web\.1: crashed ", platform.pogo("ps", cwd=app), re.M)
     starts = [at for at, words in lines(platform, app) if words.startswith("Starting process with command `echo")]
     pauses = [(after - before).total_seconds() for before, after in pairwise(starts)]
     assert len(pauses) == 2
-    assert pauses[0] < 3
-    assert 4 <= pauses[1] < 9
+    assert pauses[0] < 4 <= pauses[1] < 20
     assert platform.get("fragile").body == "v2 web.1"
     change(platform, app, {**WORKING, **small("v4")})
     eventually(lambda: platform.get("fragile").body == "v4 web.1")
@@ -83,11 +82,11 @@ def test_a_web_process_that_never_answers(platform: Installation, app: Path) -> 
         eventually(lambda: "Process exited with status 137" in [words for _, words in lines(platform, app)][failed:])
         eventually(lambda: "State changed from starting to crashed" in [w for _, w in lines(platform, app)][failed:])
         assert platform.get("fragile").body == "v4 web.1"
-        platform.pogo("rollback", cwd=app)
-        eventually(lambda: platform.pogo("ps", cwd=app).count(": up ") == 1)
-        assert platform.get("fragile").body == "v4 web.1"
     finally:
         platform.up(POGO_BOOT_TIMEOUT="60")
+    platform.pogo("rollback", cwd=app)
+    eventually(lambda: platform.pogo("ps", cwd=app).count(": up ") == 1)
+    assert platform.get("fragile").body == "v4 web.1"
 
 
 def test_an_app_that_only_crashes_is_h10(platform: Installation) -> None:

@@ -103,7 +103,7 @@ def test_everywhere(small: Installation, repository: Path) -> None:
     small.pogo("create", BALLAST)
     with Requests(small, APP) as load:
         fill(small, 0)
-        eventually(lambda: _refused(small), 60)
+        eventually(lambda: _refused(small))
         assert ask(small, f"/apps/{APP}")["name"] == APP
         small.commit(repository, "too much")
         done = small.call("git", "push", "pogo", "main", cwd=repository, timeout=60)
@@ -111,7 +111,7 @@ def test_everywhere(small: Installation, repository: Path) -> None:
         assert "full" in done.stdout or "space" in done.stdout, done.stdout
         small.kill("pogod")
         answered(small, f"/apps/{APP}")
-        eventually(lambda: _refused(small), 60)
+        eventually(lambda: _refused(small))
         before = version(small, APP)
         free(small)
         said = small.pogo("config:set", "AFTER=1", "-a", APP)

@@ -65,7 +65,7 @@ def upload(call: Call, archive: bytes) -> str:
 
 
 def ended(call: Call, path: str) -> Any:
-    eventually(lambda: call("GET", path)[1]["status"] != "pending", 60)
+    eventually(lambda: call("GET", path)[1]["status"] != "pending")
     return call("GET", path)[1]
 
 
@@ -85,7 +85,7 @@ def test_a_source_is_uploaded_and_built(platform: Installation, call: Call) -> N
     output = call("GET", done["output_stream_url"])[1]
     assert done["status"] == "succeeded", output
     assert "-----> Procfile app detected" in output and "Released v2" in output
-    eventually(lambda: platform.get("parcel").body == "by parcel web.1", 30)
+    eventually(lambda: platform.get("parcel").body == "by parcel web.1")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_a_slug_made_elsewhere_runs(platform: Installation, call: Call) -> None:
     assert call("PUT", slug["blob"]["url"], archive)[0] == 200
     status, release = call("POST", "/apps/import/releases", {"slug": slug["id"]})
     assert (status, release["version"]) == (201, 2), release
-    eventually(lambda: platform.get("import").body == "made elsewhere web.1", 30)
+    eventually(lambda: platform.get("import").body == "made elsewhere web.1")
     assert call("GET", f"/apps/import/slugs/{slug['id']}")[1]["blob"]["method"] == "get"
     assert "1000" in platform.pogo("run", "-a", "import", "--exit-code", "--", "stat -c %a bin/say; bin/say")
     assert "755" in platform.pogo("run", "-a", "import", "--", "stat -c %a bin/say")
@@ -155,8 +155,8 @@ def test_an_app_is_set_up_from_its_app_json(platform: Installation, call: Call) 
     done = ended(call, f"/app-setups/{setup['id']}")
     assert (done["status"], done["failure_message"]) == ("succeeded", None), done
     assert done["postdeploy"] == {"exit_code": 0, "output": "set up with hello k\n"}
-    eventually(lambda: platform.get("fresh", "/env/GREETING").body == "hello", 30)
+    eventually(lambda: platform.get("fresh", "/env/GREETING").body == "hello")
     assert len(platform.get("fresh", "/env/TOKEN").body) == 64
-    eventually(lambda: len(platform.pogo_json("ps", "-a", "fresh")) == 2, 30)  # type: ignore[arg-type]
+    eventually(lambda: len(platform.pogo_json("ps", "-a", "fresh")) == 2)  # type: ignore[arg-type]
     output = call("GET", done["build"]["output_stream_url"])[1]
     assert "-----> Found app.json" in output

@@ -8,7 +8,6 @@ import json
 import os
 import re
 import signal
-import socket
 import ssl
 import subprocess
 from base64 import b64encode
@@ -22,6 +21,8 @@ from installation import Installation
 from small_apps import make, small
 from test_run import Terminal
 from waiting import eventually
+
+from ports import free_ports
 
 PROFILE = "export FROM_PROFILE=sourced; echo noise of a profile\n"
 
@@ -102,8 +103,7 @@ def test_a_file_is_copied(platform: Installation, app: Path) -> None:
 
 def test_a_port_is_forwarded(platform: Installation, app: Path) -> None:
     port = platform.pogo("ps:exec", "echo $PORT", cwd=app).split()[-1]
-    with socket.create_server(("127.0.0.1", 0)) as free, socket.create_server(("127.0.0.1", 0)) as other:
-        here, there = free.getsockname()[1], other.getsockname()[1]
+    here, there = free_ports(2)
     command = ["pogo", "ps:forward", f"{here}:{port},{there}:1"]
     with subprocess.Popen(
         command, cwd=app, env=platform.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -147,7 +147,7 @@ def test_what_cannot_be_entered(platform: Installation, app: Path) -> None:
 def test_it_ends_with_its_dyno(platform: Installation, app: Path, bash: Terminal) -> None:
     eventually(lambda: bash.shows(r"\$ $"))
     platform.pogo("ps:restart", "web.1", cwd=app)
-    assert bash.process.wait(40) == 137
+    assert bash.process.wait(90) == 137
     eventually(lambda: not joined(platform))
     eventually(lambda: platform.get("inside").status == 200)
 
@@ -157,7 +157,7 @@ def test_a_killed_daemon_hangs_up_what_it_joined(platform: Installation, app: Pa
     before = containers(platform)
     platform.kill("pogod")
     eventually(lambda: not joined(platform))
-    assert bash.process.wait(20) != 0
+    assert bash.process.wait(60) != 0
     assert platform.get("inside").body == "one web.1"
     eventually(lambda: platform.call("pogo", "ps:exec", "echo again", cwd=app).stdout.endswith("again\n"))
     assert containers(platform) == before

@@ -135,7 +135,7 @@ def test_a_push_that_is_cut_does_not_break_its_build(platform: Installation, app
     push.stderr.close()
     push.wait()
     commit = platform.run("git", "rev-parse", "HEAD", cwd=app)[:8]
-    eventually(lambda: f"Deploy {commit}" in platform.pogo("releases", cwd=app), 30)
+    eventually(lambda: f"Deploy {commit}" in platform.pogo("releases", cwd=app))
     again = platform.call("git", "push", "pogo", "main:master", cwd=app)
     assert again.returncode == 0
 

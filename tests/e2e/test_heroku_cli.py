@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import shutil
 import subprocess
@@ -22,14 +23,16 @@ PLACE = Path("/var/cache/pogo/heroku-cli")
 def program() -> Path:
     """The CLI, installed once by npm."""
     found = PLACE / "node_modules" / ".bin" / "heroku"
-    if not found.exists():
-        if not shutil.which("npm"):
-            pytest.skip("The official CLI needs npm, which is not here.")
-        PLACE.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(PLACE), f"heroku@{VERSION}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
-        if done.returncode:
-            pytest.skip(f"npm cannot install the official CLI: {done.stderr.strip().splitlines()[-1:]}")
+    PLACE.mkdir(parents=True, exist_ok=True)
+    with (PLACE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process of the same run may be installing it
+        if not found.exists():
+            if not shutil.which("npm"):
+                pytest.skip("The official CLI needs npm, which is not here.")
+            command = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(PLACE), f"heroku@{VERSION}"]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
+            if done.returncode:
+                pytest.skip(f"npm cannot install the official CLI: {done.stderr.strip().splitlines()[-1:]}")
     return found
 
 

@@ -43,13 +43,7 @@ def repository(platform: Installation, tmp_path_factory: pytest.TempPathFactory)
     work = platform.create(source(tmp_path_factory.mktemp("killed") / "app"), APP)
     platform.push(work)
     platform.pogo("ps:scale", f"web={DYNOS}", "-a", APP)
-    try:
-        settle(platform, APP, DYNOS, version(platform, APP))
-    except AssertionError:
-        os.system(
-            f"cat {platform.state}/log/*/current > /tmp/kdev/fail.log; cp -r {platform.state}/logs /tmp/kdev/faillogs"
-        )
-        raise
+    settle(platform, APP, DYNOS, version(platform, APP))
     yield work
     answered(platform, "/account")
     platform.pogo("apps:destroy", APP, "--confirm", APP)
@@ -115,7 +109,7 @@ def check_failures(load: Requests, part: str) -> None:
     print(f"{part} killed: {load.outage()}")
     if part == "router":
         failed = load.failed
-        assert not failed or max(one.ended for one in failed) - min(one.began for one in failed) < 6
+        assert not failed or max(one.ended for one in failed) - min(one.began for one in failed) < 15
     else:
         assert load.failed == []
 
@@ -132,7 +126,7 @@ def test_in_a_build(platform: Installation, repository: Path, part: str) -> None
         push = start_push(platform, repository)
         until(push, "compiling 2")
         back = kill(platform, part)
-        eventually(back, 5)
+        eventually(back)
         said = push.communicate(timeout=60)[0]
         if push.returncode:
             assert part != "agent", said
@@ -141,7 +135,7 @@ def test_in_a_build(platform: Installation, repository: Path, part: str) -> None
         assert "Everything up-to-date" in said or "deployed" in said or "has succeeded" in said, said
         assert "Everything up-to-date" in platform.push(repository)
         settle(platform, APP, DYNOS, before + 1)
-        eventually(lambda: load.last.code == f"built-{part}", 10)
+        eventually(lambda: load.last.code == f"built-{part}")
     assert [one["status"] for one in builds(platform)][known:] == ["succeeded"]
     assert platform.run("git", "ls-remote", "pogo", "main", cwd=repository).split()[0] == platform.run(
         "git", "rev-parse", "HEAD", cwd=repository
@@ -159,11 +153,11 @@ def test_in_a_boot(platform: Installation, repository: Path, part: str) -> None:
     before = version(platform, APP)
     with Requests(platform, APP) as load:
         platform.pogo("config:set", "BOOT=3", f"MARK=boot-{part}", "-a", APP)
-        eventually(lambda: booting(platform, before + 1) == DYNOS, 10)
+        eventually(lambda: booting(platform, before + 1) == DYNOS)
         back = kill(platform, part)
-        eventually(back, 5)
+        eventually(back)
         settle(platform, APP, DYNOS, before + 1)
-        eventually(lambda: load.last.mark == f"boot-{part}", 10)
+        eventually(lambda: load.last.mark == f"boot-{part}")
     check_failures(load, part)
     check_ticks(platform, APP)
     check_requests(platform, APP, load, LOST[part])
@@ -188,9 +182,9 @@ def test_in_a_switch(platform: Installation, repository: Path, part: str) -> Non
     with Requests(platform, APP) as load:
         time.sleep(0.5)
         platform.pogo("config:set", f"MARK=switch-{part}", "-a", APP)
-        eventually(lambda: load.last.mark == f"switch-{part}", 20)
+        eventually(lambda: load.last.mark == f"switch-{part}")
         back = kill(platform, part)
-        eventually(back, 5)
+        eventually(back)
         settle(platform, APP, DYNOS, before + 1)
     check_failures(load, part)
     check_ticks(platform, APP)
@@ -199,8 +193,9 @@ def test_in_a_switch(platform: Installation, repository: Path, part: str) -> Non
 
 @pytest.mark.parametrize("part", ["pogod", "agent"])
 def test_exit_status_and_last_words_while_it_is_away(platform: Installation, repository: Path, part: str) -> None:
+    lines = len(log(platform, APP))
     platform.pogo("run:detached", "-a", APP, "sleep 1.5; echo last words; exit 7")
-    eventually(lambda: any(line.dyno.startswith("run.") and "up" in line.text for line in log(platform, APP)[-20:]))
+    eventually(lambda: any(line.dyno.startswith("run.") and "up" in line.text for line in log(platform, APP)[lines:]))
     service = str(platform.state / "service" / part)
     pid = platform.pid(part)
     platform.run("sv", "once", service)
@@ -305,7 +300,7 @@ def test_a_push_is_killed_in_its_build(platform: Installation, repository: Path,
         for pid in [one for one in processes.pids() if processes.command(one)[-1:] == ["http-backend"]]:
             if processes.descends(pid, {platform.pid("pogod")}):
                 kill_tree(pid)
-        assert push.wait(20) != 0
+        assert push.wait(60) != 0
     eventually(lambda: version(platform, APP) == before + 1)
     settle(platform, APP, DYNOS, before + 1)
     said = platform.push(repository)

@@ -70,7 +70,7 @@ def test_only_dynos_whose_monitor_was_killed_start_again(many: Installation, wit
         with contextlib.suppress(ProcessLookupError):
             os.kill(many.pid(victim) if isinstance(victim, str) else victim, signal.SIGKILL)
         time.sleep(chance.uniform(0, 2 * within / len(victims)))
-    seconds = eventually(lambda: _healed(many, before, lost), 45)
+    seconds = eventually(lambda: _healed(many, before, lost), 120)
     print(f"{seconds:.1f} s until {DYNOS} dynos are up and routed, and nothing is left")
     assert {name for name, container in _up(many).items() if container != before[name]} == lost
 

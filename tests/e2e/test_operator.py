@@ -10,25 +10,17 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from installation import Installation, reserve
+from waiting import eventually
 
 from pogo.install import processes
 from pogo.settings import Settings
 
 SERVICES = ("agent", "pogod", "router")
-
-
-def eventually(condition: Callable[[], object], seconds: float = 30) -> float:
-    """Seconds until it was true."""
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds, "waited in vain"
-        time.sleep(0.05)
-    return time.monotonic() - began
 
 
 def answers(platform: Installation) -> bool:
@@ -58,15 +50,13 @@ def traces(platform: Installation) -> list[str]:
     tag = Settings(state_dir=platform.state).tag
     found = [f"process {pid}" for pid in processes.pids() if str(platform.state) in " ".join(processes.command(pid))]
     found += [row for row in Path("/proc/mounts").read_text().splitlines() if str(platform.state) in row]
-    found += [row for row in Path("/proc/net/dev").read_text().splitlines() if tag in row]
+    found += [f"link {link}" for link in os.listdir("/sys/class/net") if link.startswith(f"pg{tag}")]
     tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
-    found += [row for row in tables.splitlines() if tag in row]
+    found += [row for row in tables.splitlines() if row.endswith(f"_{tag}")]
     loops = subprocess.run(["losetup", "--all"], capture_output=True, text=True, check=True).stdout
     found += [row for row in loops.splitlines() if str(platform.state) in row and not is_mounted(row.partition(":")[0])]
-    groups = subprocess.run(
-        ["find", "/sys/fs/cgroup", "-name", f"*{tag}*"], capture_output=True, text=True, check=False
-    )
-    return found + groups.stdout.splitlines()
+    hierarchies = [Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()]
+    return found + [str(group) for one in hierarchies if (group := one / f"pogo-{tag}").exists()]
 
 
 def test_a_second_run_takes_seconds_and_touches_nothing(platform: Installation) -> None:
@@ -75,7 +65,7 @@ def test_a_second_run_takes_seconds_and_touches_nothing(platform: Installation) 
     started = web_dynos(platform)
     began = time.monotonic()
     said = platform.up()
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 60
     assert "up to date" in said
     assert "password" not in said
     assert [platform.pid(name) for name in SERVICES] == before
@@ -124,7 +114,7 @@ def test_a_killed_program_is_back_and_the_app_answers(platform: Installation, na
     time.sleep(1.1)  # runit: one start a second
     old = platform.pid(name)
     platform.kill(name)
-    assert eventually(lambda: platform.pid(name) not in (0, old)) < 2
+    assert eventually(lambda: platform.pid(name) not in (0, old)) < 10
     eventually(lambda: answers(platform))
 
 
@@ -157,10 +147,7 @@ def test_down_is_like_switching_the_machine_off(platform: Installation) -> None:
     eventually(lambda: answers(platform))
     platform.down()
     # The kernel frees loop devices a moment after the last mount, on a busy machine some seconds.
-    end = time.monotonic() + 20
-    while (left := traces(platform)) and time.monotonic() < end:
-        time.sleep(0.1)
-    assert left == []
+    eventually(lambda: traces(platform) == [])
     platform.up()
     eventually(lambda: answers(platform))
 
@@ -256,5 +243,5 @@ def test_interrupted_anywhere_it_completes_beside_another_and_leaves_nothing(
     assert "password" not in second.up()
     second.down("--purge", "--yes")
     assert not second.state.exists()
-    eventually(lambda: traces(second) == [], 5)
+    eventually(lambda: traces(second) == [])
     assert answers(platform)

@@ -74,16 +74,9 @@ def addresses() -> list[str]:
     return sorted(outer | {"169.254.1.1"})
 
 
-def recorded(platform: Installation, app: str) -> list[dict[str, object]]:
-    """What the agent has on record of the containers of an app."""
-    specs = [json.loads(path.read_text()) for path in (platform.state / "run/c").glob("*/spec")]
-    ids = {one["name"]: one["id"] for one in platform.pogo_json("apps")}  # type: ignore[attr-defined]
-    return [spec for spec in specs if spec["labels"].get("app") == ids[app]]
-
-
 def alive(platform: Installation, app: str) -> list[str]:
     """Containers of an app that have not ended, and processes of its users."""
-    specs = recorded(platform, app)
+    specs = platform.records(app)
     found = [str(spec["id"]) for spec in specs if not (platform.state / f"run/c/{spec['id']}/exit").exists()]
     base = int(platform.settings["POGO_UID_BASE"])
     for slot in {int(str(spec["slot"])) for spec in specs}:
@@ -135,7 +128,7 @@ def facts(platform: Installation, tcp: int, udp: int, abstract: str, neighbour: 
         "hosts": addresses(),
         "ports": [tcp, platform.http_port, platform.https_port, platform.rendezvous_port],
         "udp": udp,
-        "neighbour": recorded(platform, neighbour)[0]["address"],
+        "neighbour": platform.records(neighbour)[0]["address"],
         "neighbour_port": platform.get(neighbour, "/env/PORT").body,
         "name": urlsplit(mirror).hostname,
     }
@@ -219,7 +212,7 @@ def test_no_forged_packet_arrived(seen: Seen) -> None:
 def test_neighbours_answer_meanwhile(seen: Seen) -> None:
     assert seen.requests > 50
     assert seen.failed == 0
-    assert seen.slowest < 5  # seconds; a processor that is shared by all tests of a run has bad moments
+    assert seen.slowest < 15  # seconds; a processor that is shared by all tests of a run has bad moments
 
 
 def test_what_the_machine_has_only_one_of_is_left_to_others(seen: Seen) -> None:
@@ -266,7 +259,7 @@ def test_a_full_disk_ends_the_dyno_that_fills_it(platform: Installation, app: Pa
     said = platform.pogo("run:detached", fill, cwd=app)
     dyno = said[said.index("run.") :].split()[0]
     words = "Error: the dyno wrote more than 384 MB to its disk and was killed"
-    eventually(lambda: words in platform.pogo("logs", "--dyno", dyno, cwd=app), 40)
+    eventually(lambda: words in platform.pogo("logs", "--dyno", dyno, cwd=app))
 
 
 def test_nothing_is_left_and_all_is_well(platform: Installation, app: Path, neighbour: str, seen: Seen) -> None:

@@ -53,7 +53,7 @@ def test_a_shell_in_a_terminal(platform: Installation, app: Path, bash: Terminal
 def test_a_terminal_that_is_closed_ends_the_dyno(platform: Installation, app: Path, bash: Terminal) -> None:
     eventually(lambda: bash.shows(r"\$ $"))
     bash.process.send_signal(signal.SIGKILL)
-    eventually(lambda: "run." not in platform.pogo("ps", cwd=app), 30)
+    eventually(lambda: "run." not in platform.pogo("ps", cwd=app))
 
 
 def test_pipes_and_exit_statuses(platform: Installation, app: Path) -> None:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 
-def eventually(condition: Callable[[], object], seconds: float = 20) -> float:
+def eventually(condition: Callable[[], object], seconds: float = 60) -> float:
     """Seconds until it was true. Fails with what the condition returned last."""
     began = time.monotonic()
     while not (found := condition()):

@@ -172,7 +172,7 @@ def ask(platform: Installation, path: str) -> Any:
 
 def answered(platform: Installation, path: str) -> Any:
     """As `ask`, through a restart of the platform."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while True:
         try:
             return ask(platform, path)
@@ -199,7 +199,7 @@ def amiss(platform: Installation, app: str, quantity: int, release: int) -> list
     return [] if dynos == wanted else dynos or ["no dynos"]
 
 
-def settle(platform: Installation, app: str, quantity: int, release: int, seconds: float = 45) -> None:
+def settle(platform: Installation, app: str, quantity: int, release: int, seconds: float = 120) -> None:
     """Wait until the app runs as it should and nothing is on the machine beyond what all apps need."""
     end = time.monotonic() + seconds
     while left := amiss(platform, app, quantity, release) or leftovers(platform):

@@ -41,21 +41,21 @@ def test_a_passkey_in_chromium(platform: Installation) -> None:
         browser.shows("Logged in")
         browser.run("document.querySelector('a').click()")
         assert "For kay@example.com" in browser.shows('data-page="')
-        browser.run("document.forms[0].name.value = 'Laptop'; document.getElementById('passkey').click()")
+        browser.run("document.forms[0].name.value = 'Laptop'; document.getElementById('use-passkey').click()")
         assert "Laptop is a passkey of kay@example.com now" in browser.shows("Done")
         (credential,) = browser.do("WebAuthn.getCredentials", authenticatorId=device)["credentials"]
         assert (credential["rpId"], credential["isResidentCredential"]) == ("localhost", True)
 
         begun = call(platform, "/auth", {"description": "another day"})
         browser.open(base + begun["browser_url"])
-        browser.run("document.getElementById('passkey').click()")
+        browser.run("document.getElementById('use-passkey').click()")
         assert "You are kay@example.com" in browser.shows("Logged in")
         token = call(platform, begun["cli_url"], token=begun["token"])["access_token"]
         assert call(platform, "/account", token=token)["email"] == "kay@example.com"
 
         browser.do("WebAuthn.setUserVerified", authenticatorId=device, isUserVerified=False)
         browser.open(base + call(platform, "/auth", {})["browser_url"])
-        browser.run("document.getElementById('passkey').click()")
+        browser.run("document.getElementById('use-passkey').click()")
         assert "It was cancelled" in browser.shows('class="wrong"')
     environment = {"POGO_API_KEY": token}
     assert "Laptop" in platform.run("pogo", "passkeys", env=environment)

@@ -53,7 +53,7 @@ class Server:
     def start(self) -> None:
         options = (
             f"-c listen_addresses= -c unix_socket_directories={self.directory} -c fsync=off -c full_page_writes=off"
-            " -c synchronous_commit=off -c autovacuum=off -c shared_buffers=16MB -c max_connections=200"
+            " -c autovacuum=off -c shared_buffers=16MB -c max_connections=200"
         )
         self._run("pg_ctl", "-s", "-w", "-D", "data", "-l", "log", "-o", options, "start")
 

@@ -21,11 +21,26 @@ def main() -> int:
     verbs.choices["down"].add_argument("--purge", action="store_true", help="remove the installation with all apps")
     verbs.choices["down"].add_argument("--yes", action="store_true", help="do not ask before removing")
     verbs.add_parser("doctor", prog="pogo doctor").add_argument("--json", action="store_true", help="for programs")
+    moving = verbs.add_parser("migrate-store", prog="pogo admin:migrate-store")
+    moving.add_argument("url")
+    for name, default in (("endpoint", ""), ("region", "us-east-1"), ("ca", "")):
+        moving.add_argument(f"--{name}", default=default)
+    verbs.add_parser("migrate-database", prog="pogo admin:migrate-database").add_argument("url")
     options = parser.parse_args()
     try:
         if options.verb == "doctor":
             return doctor(as_json=options.json)
-        if options.verb == "up":
+        if options.verb == "migrate-database":
+            _use_own_config()
+            from pogo.install.database_move import move
+
+            move(options.url)
+        elif options.verb == "migrate-store":
+            _use_own_config()
+            from pogo.install.store_move import from_command_line
+
+            from_command_line(options.url, options.endpoint, options.region, options.ca)
+        elif options.verb == "up":
             from pogo.install.up import up
 
             up(options.checkout)
@@ -37,7 +52,7 @@ def main() -> int:
         print("\n" + "\n".join(f" !    {row}" for row in error.message.splitlines()), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        again = "" if options.verb == "doctor" else f" The next bin/{options.verb} goes on from here."
+        again = f" The next bin/{options.verb} goes on from here." if options.verb in ("up", "down") else ""
         print(f"\n !    Interrupted.{again}", file=sys.stderr)
         return 130
     return 0
@@ -45,7 +60,7 @@ def main() -> int:
 
 def doctor(*, as_json: bool) -> int:
     """The settings are those of the installation whose program this is; they are read when modules are loaded."""
-    os.environ["POGO_CONFIG"] = with_config(os.environ, Path(sys.prefix)).get("POGO_CONFIG", DEFAULT_CONFIG)
+    _use_own_config()
     from pogo.install.doctor import check, report
 
     found = report.examine()
@@ -54,6 +69,10 @@ def doctor(*, as_json: bool) -> int:
     else:
         check.show(found)
     return check.status(found)
+
+
+def _use_own_config() -> None:
+    os.environ["POGO_CONFIG"] = with_config(os.environ, Path(sys.prefix)).get("POGO_CONFIG", DEFAULT_CONFIG)
 
 
 if __name__ == "__main__":

@@ -17,9 +17,11 @@ from typing import Any
 from sqlalchemy import select
 
 from pogo.errors import NotFound, PogoError, Unauthorized
+from pogo.install import database_copy
 from pogo.model import App, User
 from pogo.services import people
 from pogo.services.database import Database, load_keys, migrate
+from pogo.services.postgres import is_postgres
 from pogo.settings import Settings
 
 
@@ -27,6 +29,8 @@ def prepare(settings: Settings, wishes: dict[str, Any]) -> dict[str, Any]:
     """Migrate, make the admin, renew the caller's token, as wished. Repeatable."""
     load_keys(settings.state_dir / "keys" / "secrets.key")
     migrate(settings.database)
+    if is_postgres(settings.database):
+        database_copy.finish(settings.database)  # in use, so nobody may empty it any more
     db = Database(settings.database)
     email, password = wishes["admin"], wishes["password"]
     try:

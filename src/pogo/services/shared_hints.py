@@ -41,7 +41,7 @@ class SharedHints(Hints):
 
     def _for_ever(self, work: Callable[[psycopg.Connection], None]) -> None:
         told = False
-        while True:
+        while self._loop and not self._loop.is_closed():
             try:
                 with psycopg.connect(self._url, autocommit=True, **connect_arguments()) as connection:
                     told = False
@@ -63,10 +63,10 @@ class SharedHints(Hints):
 
     def _listen(self, connection: psycopg.Connection) -> None:
         connection.execute(f"LISTEN {CHANNEL}")
-        while True:
+        while self._loop and not self._loop.is_closed():
             # A connection that broke without a word is found by asking.
             for notice in connection.notifies(timeout=30):
                 sender, *names = notice.payload.split()
-                if sender != self._own:
+                if sender != self._own and not self._loop.is_closed():
                     super().wake(*names)
             connection.execute("SELECT 1")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -28,9 +27,8 @@ def measure(platform: Installation) -> None:
         print("  the official client is not here: bin/test e2e installs it, or npm install -g heroku")
         return
     platform.pogo("create", APP)
-    ours = str(Path(__file__).parent.parent / ".venv" / "bin" / "pogo")
-    environment = {**os.environ, **platform.environment}
-    environment |= dict(re.findall(r"^export (\w+)='?(.*?)'?$", platform.pogo("env"), re.M))
+    ours = str(platform.state / "bin" / "pogo")
+    environment = platform.environment | dict(re.findall(r"^export (\w+)='?(.*?)'?$", platform.pogo("env"), re.M))
     for command in COMMANDS:
         times: dict[str, list[float]] = {}
         for _ in range(ROUNDS):

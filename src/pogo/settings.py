@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     containers: str = "lxc"
     subnet: IPv4Network = IPv4Network("10.83.0.0/16")
     uid_base: int = 1_000_000_000
-    max_apps: int = Field(default=1000, ge=1, le=4000)
+    max_apps: int = Field(default=1000, ge=1, le=9999)
     user: str = "pogo"
     admin_email: str = "admin@localhost"
     stacks: str = "pogo-13,pogo-12"

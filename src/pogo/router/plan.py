@@ -14,8 +14,8 @@ from pogo.router.config import Files, backend_name, websockets_name
 from pogo.router.options import cookie, line, ranges
 
 # Without these a server added at run time opens a new connection for every request (a sixth of the speed).
-# Idle connections end here within seconds (half of those not needed, every 500 ms), before a dyno ends them (Node 5 s, Puma 20 s): a request that
-# is sent at the moment when a dyno hangs up is lost, and only an idempotent one may be sent again.
+# Idle connections end here within seconds (half of those not needed, every 500 ms), before a dyno ends them (Node 5 s,
+# Puma 20 s): a request that is sent when a dyno hangs up is lost, and only an idempotent one may be sent again.
 POOL = "pool-purge-delay 500ms pool-max-conn 500 pool-low-conn 64"
 # In the map of refusals: all routes are in, so a host that is not there is unknown.
 COMPLETE = "complete"

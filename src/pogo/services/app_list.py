@@ -70,7 +70,7 @@ class Stamp(NamedTuple):
 
 def facts(app: App, slug_size: int | None) -> AppFacts:
     team = app.team.name if app.team else None
-    return AppFacts(*(getattr(app, name) for name in _OF_APP), app.owner.email, team, slug_size)
+    return AppFacts._make([*(getattr(app, name) for name in _OF_APP), app.owner.email, team, slug_size])
 
 
 def list_stamps(db: Database, which: Condition | None, part: Part) -> tuple[list[Stamp], bool]:

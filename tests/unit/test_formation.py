@@ -1,119 +1,18 @@
-"""The plan for an app's dynos, in a small simulated world."""
+"""The plan for an app's dynos, in a small simulated world: deploys, scaling, crashes, what ends."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from formation_world import START, World, running
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pogo.rules import formation as rules
-from pogo.rules.formation import Bounds, DynoState, Seen, Want, plan, rest
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@dataclass
-class World:
-    """What the loop and the containers would do: every step is carried out at once.
-
-    bad: releases whose web processes never answer; fragile: ones whose processes end at once; ill: ones whose web
-    processes stop to answer when they are up. sick: dynos that did.
-    """
-
-    now: datetime = START
-    release: str | None = "r1"
-    wants: list[Want] = field(default_factory=list)
-    dynos: dict[str, DynoState] = field(default_factory=dict)
-    seen: dict[str, Seen] = field(default_factory=dict)
-    bad: set[str] = field(default_factory=set)
-    fragile: set[str] = field(default_factory=set)
-    ill: set[str] = field(default_factory=set)
-    sick: dict[str, str] = field(default_factory=dict)
-    log: list[rules.Step] = field(default_factory=list)
-    count: int = 0
-    bounds: Bounds = field(default_factory=Bounds)
-
-    def scale(self, **quantities: int) -> None:
-        self.wants = [Want(type, n, "Basic", "run") for type, q in quantities.items() for n in range(1, q + 1)]
-
-    def turn(self, seconds: float = 1) -> list[rules.Step]:
-        self.now += timedelta(seconds=seconds)
-        ready = {d.id for d in self.dynos.values() if d.type == "web" and d.release not in self.bad}
-        sick = self.sick | {d.id: "no answer" for d in self.dynos.values() if d.state == "up" and d.release in self.ill}
-        steps = plan(self.release, self.wants, self.dynos.values(), self.seen, ready, self.now, self.bounds, sick)
-        for step in steps:
-            self.do(step)
-        self.log += steps
-        return steps
-
-    def change(self, dyno: DynoState, **values: object) -> None:
-        if values.get("state", dyno.state) != dyno.state:
-            values["state_at"] = self.now
-        self.dynos[dyno.id] = replace(self.dynos[dyno.id], **values)
-
-    def do(self, step: rules.Step) -> None:
-        match step:
-            case rules.Create(want):
-                self.count += 1
-                id = f"d{self.count}"
-                assert self.release
-                self.dynos[id] = DynoState(
-                    id, "formation", want.type, want.number, self.release, want.size, "starting", self.now
-                )
-            case rules.Retire(dyno, why):
-                self.change(dyno, retired=why)
-            case rules.Boot(dyno):
-                self.count += 1
-                container = f"c{self.count}"
-                self.change(dyno, state="starting", state_at=self.now, container=container)
-                self.seen[container] = Seen(1, collected=True) if dyno.release in self.fragile else Seen()
-            case rules.MarkUp(dyno):
-                self.change(dyno, state="up")
-            case rules.Drain(dyno):
-                self.change(dyno, state="draining")
-            case rules.Stop(dyno):
-                self.change(dyno, state="stopping", stop_by=self.now)
-                if dyno.container in self.seen:
-                    self.seen[dyno.container] = Seen(143, collected=True)
-            case rules.Crash(dyno, _, restarts, pause):
-                self.change(dyno, state="crashed", restarts=restarts, next_start=self.now + timedelta(seconds=pause))
-            case rules.Replace(dyno, restarts, pause):
-                self.change(dyno, state="draining", retired="sick")
-                self.count += 1
-                successor = DynoState(
-                    f"d{self.count}", "formation", dyno.type, dyno.number, dyno.release, dyno.size, "crashed", self.now
-                )
-                at = self.now + timedelta(seconds=pause)
-                self.dynos[successor.id] = replace(successor, restarts=restarts, next_start=at)
-            case rules.Finish(dyno):
-                self.change(dyno, state="complete")
-            case rules.Park(dyno):
-                self.seen.pop(dyno.container or "", None)
-                self.change(dyno, state="down", retired=None, container=None)
-            case rules.Clear(dyno, forget):
-                self.seen.pop(dyno.container or "", None)
-                if forget:
-                    del self.dynos[dyno.id]
-                else:
-                    self.change(dyno, container=None)
-
-    def settle(self, turns: int = 100) -> None:
-        for _ in range(turns):
-            self.turn()
-
-    def up(self, type: str = "web") -> list[str]:
-        return sorted(f"{d.release}:{d.name}" for d in self.dynos.values() if d.state == "up" and d.type == type)
-
-
-def running(**quantities: int) -> World:
-    world = World()
-    world.scale(**quantities)
-    world.settle()
-    return world
+from pogo.rules.formation import Bounds, DynoState, Seen, plan, rest
 
 
 def test_a_formation_comes_up_and_then_nothing_happens() -> None:
@@ -195,69 +94,6 @@ def test_output_is_collected_before_a_container_goes() -> None:
     assert [type(step) for step in world.turn()] == [rules.Clear]
 
 
-def test_a_sick_dyno_drains_at_once_while_its_successor_boots() -> None:
-    world = running(web=2)
-    (first, second) = world.dynos
-    world.sick[first] = "GET /live answered 500"
-    (step,) = world.turn()
-    assert isinstance(step, rules.Replace)
-    assert (step.dyno.id, step.restarts, step.pause, step.reason) == (first, 1, 0, "GET /live answered 500")
-    assert world.dynos[first].state == "draining"
-    world.settle(5)
-    assert world.up() == ["r1:web.1", "r1:web.2"]  # the old one still drains
-    world.settle(60)
-    assert first not in world.dynos
-    assert second in world.dynos
-    assert len(world.seen) == 2
-
-
-def test_not_more_than_half_are_replaced_at_a_time() -> None:
-    world = running(web=4)
-    world.sick = dict.fromkeys(world.dynos, "no answer")
-    world.bad.add("r1")  # the new ones do not come up
-    world.settle(30)
-    assert len(world.up()) == 2
-    world.bad.clear()
-    for _ in range(200):
-        world.turn()
-        assert len(world.up()) >= 2
-    assert not set(world.sick) & set(world.dynos)
-    assert len(world.up()) == 4
-
-
-def test_one_of_three_dynos_that_is_away_leaves_no_room() -> None:
-    world = running(web=3)
-    ids = list(world.dynos)
-    world.change(world.dynos[ids[0]], state="crashed", container=None, next_start=world.now + timedelta(hours=1))
-    world.sick = {ids[1]: "no answer"}
-    assert world.turn() == []
-    world.change(world.dynos[ids[0]], state="down")  # a user wants it so: it is not missed
-    assert [type(step) for step in world.turn()] == [rules.Replace]
-
-
-def test_a_dyno_that_ended_has_crashed_however_sick_it_was() -> None:
-    world = running(web=1)
-    (dyno,) = world.dynos.values()
-    assert dyno.container
-    world.sick[dyno.id] = "no answer"
-    world.seen[dyno.container] = Seen(1, collected=True)
-    assert [type(step) for step in world.turn()] == [rules.Crash]
-
-
-def test_a_path_that_never_answers_is_met_with_growing_pauses() -> None:
-    world = World(ill={"r1"})
-    world.scale(web=1)
-    for _ in range(8000):
-        world.turn()
-    pauses = [step.pause for step in world.log if isinstance(step, rules.Replace)]
-    assert pauses[:6] == [0, 5, 15, 30, 60, 120]
-    assert max(pauses) == 1200
-    world.ill.clear()
-    world.settle(1500)
-    assert world.up() == ["r1:web.1"]
-    assert len(world.dynos) == len(world.seen) == 1
-
-
 def test_a_stopped_dyno_stays_down_until_the_next_release() -> None:
     world = running(web=2)
     dyno = next(d for d in world.dynos.values() if d.number == 1)
@@ -292,50 +128,6 @@ def test_cycling_replaces_dynos_one_by_one_without_a_gap() -> None:
         assert sum(dyno.state == "up" for dyno in world.dynos.values()) >= 3
     assert seen == {0, 1, 2, 3}
     assert not first & set(world.dynos)
-
-
-def test_one_off_dynos_end_and_are_forgotten() -> None:
-    world = running(web=1)
-    world.dynos["x"] = DynoState(
-        "x", "run", "run", 1234, "r1", "Basic", "starting", world.now, expires_at=world.now + timedelta(hours=1)
-    )
-    world.settle(3)
-    x = world.dynos["x"]
-    assert x.state == "up"
-    assert x.container
-    world.seen[x.container] = Seen(3, collected=True)
-    (step,) = world.turn()
-    assert isinstance(step, rules.Finish)
-    assert step.status == 3
-    world.settle(70)
-    assert "x" not in world.dynos
-
-
-def test_what_an_attached_dyno_printed_is_kept_for_a_client_that_comes_late() -> None:
-    world = World(wants=[])
-    world.dynos["x"] = DynoState("x", "run", "run", 1, "r1", "Basic", "starting", START, attach=True, waiting=True)
-    world.settle(3)
-    container = world.dynos["x"].container
-    assert container
-    world.seen[container] = Seen(0, collected=True)
-    world.settle(rules.KEPT - 5)
-    assert world.dynos["x"].state == "complete"
-    assert world.dynos["x"].container == container
-    world.settle(20)
-    assert not world.dynos
-    assert not world.seen
-
-
-@pytest.mark.parametrize(("waiting", "expires"), [(True, timedelta(days=1)), (False, timedelta(minutes=3))])
-def test_one_off_dynos_are_stopped_when_their_time_is_up_or_nobody_comes(waiting: bool, expires: timedelta) -> None:
-    world = World(wants=[])
-    world.dynos["x"] = DynoState(
-        "x", "run", "run", 1, "r1", "Basic", "starting", START, waiting=waiting, expires_at=START + expires
-    )
-    world.settle(100)
-    assert world.dynos["x"].state == "up"
-    world.settle(400)
-    assert "x" not in world.dynos
 
 
 def test_a_destroyed_app_ends_everything() -> None:

@@ -14,6 +14,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 IMAGE = "localhost/pogo-bench"
 LABEL = "pogo-bench"
@@ -83,11 +84,11 @@ def _imported(program: tuple[str, ...], root: Path) -> str:
             packing.kill()
 
 
-def _said(*command: str, stdin: object = None) -> str:
+def _said(*command: str, stdin: IO[bytes] | None = None) -> str:
     """The last line of what a command that failed had to say; empty where it worked."""
     done = subprocess.run(
         command,
-        stdin=stdin or subprocess.DEVNULL,  # type: ignore[arg-type]
+        stdin=stdin or subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

@@ -16,6 +16,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from typing import NoReturn
 
 from pogo.agent import boot as booting
@@ -142,7 +143,7 @@ class Monitor:
         for client in self.clients:
             events = select.POLLIN if len(self.to_process) < _PENDING else 0
             events |= select.POLLOUT if client.pending else 0
-            found[client.socket.fileno()] = (events, lambda client=client: self._serve_client(client))  # type: ignore[misc]
+            found[client.socket.fileno()] = (events, partial(self._serve_client, client))
         return found
 
     # -- the process

@@ -162,4 +162,5 @@ def _typed(text: str, numeric: bool) -> Key:
 
 
 def _compare(one: Key, other: Key) -> int:
-    return (one > other) - (one < other)  # type: ignore[operator]
+    first, second = ((key, "") if isinstance(key, int) else (0, key) for key in (one, other))
+    return (first > second) - (first < second)

@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import socket
-import struct
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 from pogo.agent import installation
 from pogo.containers import Attachment, ContainerSpec, Execution, Exit, Frame, Observed, spool, usage
+from pogo.containers.attached import CHUNK, Ended, Live, read_chunk
 from pogo.containers.joined import Joined
 from pogo.errors import Conflict, ContainerError, NotFound, StorageFull, Unavailable
 from pogo.rules.usage import Usage
@@ -29,7 +29,6 @@ Fds = list[int]
 
 _START_SECONDS = 90
 _CALL_SECONDS = 60
-_CHUNK = 64 << 10
 _GONE = (FileNotFoundError, ConnectionError)
 
 
@@ -94,7 +93,7 @@ class AgentContainers:
                     continue
                 if stream is None:
                     return
-                if not await _read(stream[0]):
+                if not await read_chunk(stream[0]):
                     stream[1].close()
                     stream = None
         finally:
@@ -122,9 +121,9 @@ class AgentContainers:
         finally:
             os.close(fd)
         if stream is None:
-            return _Ended(before)
+            return Ended(before)
         await self._ask(id, {"op": "collected", "offset": reader.position, "line": reader.line})
-        return _Live(*stream, before)
+        return Live(*stream, before)
 
     async def exec(
         self, id: str, command: Sequence[str], env: Mapping[str, str], tty: tuple[int, int] | None
@@ -224,62 +223,6 @@ class AgentContainers:
             raise NotFound("container", f"There is no container {id}.") from None
 
 
-class _Live:
-    """Attached: raw output from the monitor, frames (kind, length, data) to it."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, before: bytes) -> None:
-        self._reader = reader
-        self._writer = writer
-        self._before = before
-
-    async def read(self) -> bytes:
-        before, self._before = self._before, b""
-        return before or await _read(self._reader)
-
-    async def write(self, data: bytes) -> None:
-        for start in range(0, len(data), _CHUNK):
-            await self._send(b"d", data[start : start + _CHUNK])
-
-    async def write_eof(self) -> None:
-        await self._send(b"e", b"")
-
-    async def resize(self, rows: int, columns: int) -> None:
-        await self._send(b"r", struct.pack("=HH", rows, columns))
-
-    async def close(self) -> None:
-        self._writer.close()
-
-    async def _send(self, kind: bytes, data: bytes) -> None:
-        try:
-            self._writer.write(struct.pack("=cI", kind, len(data)) + data)
-            await self._writer.drain()
-        except ConnectionError:
-            return  # the process has ended; `read` tells
-
-
-class _Ended:
-    """What a container wrote that had ended before it was attached."""
-
-    def __init__(self, output: bytes) -> None:
-        self._output = output
-
-    async def read(self) -> bytes:
-        output, self._output = self._output, b""
-        return output
-
-    async def write(self, data: bytes) -> None:
-        return
-
-    async def write_eof(self) -> None:
-        return
-
-    async def resize(self, rows: int, columns: int) -> None:
-        return
-
-    async def close(self) -> None:
-        return
-
-
 async def _connect_socket(connection: socket.socket, path: Path) -> None:
     while True:
         try:
@@ -292,7 +235,7 @@ async def _connect_socket(connection: socket.socket, path: Path) -> None:
 async def _exchange(connection: socket.socket, request: bytes, fds: Sequence[int], received: list[int]) -> bytes:
     """Sends the request with descriptors; the one line of the answer, whose descriptors go into `received`."""
     loop = asyncio.get_running_loop()
-    sent = socket.send_fds(connection, [request[:_CHUNK]], fds)
+    sent = socket.send_fds(connection, [request[:CHUNK]], fds)
     if rest := request[sent:]:
         await loop.sock_sendall(connection, rest)
     line = b""
@@ -309,13 +252,6 @@ async def _exchange(connection: socket.socket, request: bytes, fds: Sequence[int
             raise ConnectionResetError("the connection was closed without an answer")
         line += data
     return line
-
-
-async def _read(reader: asyncio.StreamReader) -> bytes:
-    try:
-        return await reader.read(_CHUNK)
-    except ConnectionError:
-        return b""
 
 
 async def _read_line(reader: asyncio.StreamReader) -> Json | None:

@@ -19,6 +19,14 @@ ADJECTIVES = "amber brave calm clear deep early fair gentle keen lively mellow n
 NOUNS = "bay brook cedar cliff dune fern field grove harbor hill lake meadow mesa oak peak reef ridge river shore stone"
 
 
+def check_own_name(name: str, of: str, reserved: Iterable[str] = ()) -> None:
+    """Of what users name besides apps. of: "team", "pipeline". Raises InvalidParams."""
+    if not APP_NAME.fullmatch(name) or name in reserved:
+        but = f" (and none of {', '.join(sorted(reserved))})" if reserved else ""
+        rule = "3 to 30 small letters, digits and dashes, a letter first"
+        raise InvalidParams(f"Name {name!r} of a {of} is not valid: {rule}{but}.")
+
+
 def check_app_name(name: str) -> str:
     """The name, if Heroku's rule for app names allows it; else InvalidParams."""
     if not APP_NAME.fullmatch(name):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pogo.errors import InvalidParams
+from pogo.rules.names import check_own_name
 
 STAGES = ("test", "review", "development", "staging", "production")
 DOWNSTREAM = {"review": "staging", "development": "staging", "staging": "production"}
 """Stage → the stage that it promotes to (Heroku)."""
 
-NAME = re.compile(r"[a-z][a-z0-9-]{2,29}")
 REVIEW: Mapping[str, Any] = {
     "automatic_review_apps": False,
     "base_name": None,
@@ -27,10 +26,7 @@ REVIEW: Mapping[str, Any] = {
 
 def check_name(name: str) -> None:
     """Raises InvalidParams."""
-    if not NAME.fullmatch(name):
-        raise InvalidParams(
-            f"Name {name!r} of a pipeline is not valid: 3 to 30 small letters, digits and dashes, a letter first."
-        )
+    check_own_name(name, "pipeline")
 
 
 def check_stage(stage: str) -> None:

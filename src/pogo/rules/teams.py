@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from pogo.errors import InvalidParams
+from pogo.rules.names import check_own_name
 from pogo.rules.permissions import ADMIN, MEMBER, VIEWER
 
-NAME = re.compile(r"[a-z][a-z0-9-]{1,28}[a-z0-9]")
 RESERVED = frozenset({"apps", "invitations", "permissions"})  # their paths would be others'
 ROLES = (ADMIN, MEMBER, VIEWER)
 """That can be given; who collaborates on an app of a team without one of them is its `collaborator`."""
@@ -16,11 +15,7 @@ ROLES = (ADMIN, MEMBER, VIEWER)
 
 def check_name(name: str) -> None:
     """Raises InvalidParams."""
-    if not NAME.fullmatch(name) or name in RESERVED:
-        raise InvalidParams(
-            f"Name {name!r} of a team is not valid: 3 to 30 small letters, digits and dashes, a letter first"
-            f" (and none of {', '.join(sorted(RESERVED))})."
-        )
+    check_own_name(name, "team", RESERVED)
 
 
 def check_role(role: str | None) -> str:

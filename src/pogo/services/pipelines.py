@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from sqlalchemy import or_, select
-from sqlalchemy.orm import Session
 
 from pogo.errors import Forbidden, InvalidParams, NotFound
 from pogo.model import App, Pipeline, PipelineCoupling, Team, TeamMember, User
 from pogo.rules import names, permissions
 from pogo.rules import pipelines as rules
+from pogo.services import unique_names
 from pogo.services.database import Database
 from pogo.services.membership import apps_of, role_in
 
@@ -49,7 +49,7 @@ def create_pipeline(db: Database, user: User, name: str, team: Team | None = Non
     """InvalidParams: bad or taken name."""
     rules.check_name(name)
     with db.write() as session:
-        _check_free(session, name)
+        unique_names.check_free(session, Pipeline, name)
         owner = None if team else session.get_one(User, user.id)
         pipeline = Pipeline(name=name, user=owner, team=session.get_one(Team, team.id) if team else None)
         session.add(pipeline)
@@ -57,19 +57,9 @@ def create_pipeline(db: Database, user: User, name: str, team: Team | None = Non
         return pipeline
 
 
-def _check_free(session: Session, name: str) -> None:
-    if session.scalar(select(Pipeline.id).where(Pipeline.name == name)):
-        raise InvalidParams(f"Name {name} of a pipeline is already taken.")
-
-
 def rename_pipeline(db: Database, pipeline: Pipeline, name: str) -> Pipeline:
     rules.check_name(name)
-    with db.write() as session:
-        row = session.get_one(Pipeline, pipeline.id)
-        if name != row.name:
-            _check_free(session, name)
-            row.name = name
-        return row
+    return unique_names.rename(db, pipeline, name)
 
 
 def destroy_pipeline(db: Database, pipeline: Pipeline) -> None:

@@ -11,6 +11,7 @@ from pogo.errors import Forbidden, InvalidParams, NotFound
 from pogo.model import App, Collaborator, Pipeline, Team, TeamInvitation, TeamMember, User
 from pogo.rules import permissions
 from pogo.rules import teams as rules
+from pogo.services import unique_names
 from pogo.services.database import Database
 from pogo.services.membership import role_in
 
@@ -56,26 +57,16 @@ def create_team(db: Database, user: User, name: str) -> Team:
     """With the user as its admin. InvalidParams: bad or taken name."""
     rules.check_name(name)
     with db.write() as session:
-        _check_free(session, name)
+        unique_names.check_free(session, Team, name)
         team = Team(name=name)
         session.add(TeamMember(team=team, user=session.get_one(User, user.id), role=permissions.ADMIN))
         session.flush()
         return team
 
 
-def _check_free(session: Session, name: str) -> None:
-    if session.scalar(select(Team.id).where(Team.name == name)):
-        raise InvalidParams(f"Name {name} of a team is already taken.")
-
-
 def rename_team(db: Database, team: Team, name: str) -> Team:
     rules.check_name(name)
-    with db.write() as session:
-        row = session.get_one(Team, team.id)
-        if name != row.name:
-            _check_free(session, name)
-            row.name = name
-        return row
+    return unique_names.rename(db, team, name)
 
 
 def destroy_team(db: Database, team: Team) -> None:

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import delete, func, select
 
@@ -16,6 +16,8 @@ from pogo.model.base import new_id
 from pogo.rules import webhooks as rules
 from pogo.services.database import Database
 
+Kept = TypeVar("Kept", WebhookDelivery, WebhookEvent)
+Row = TypeVar("Row", Webhook, WebhookDelivery, WebhookEvent)
 VERSION = "application/vnd.heroku+json; version=3"
 
 
@@ -38,11 +40,7 @@ def list_webhooks(db: Database, app: App) -> list[Webhook]:
 
 
 def find_webhook(db: Database, app: App, id: str) -> Webhook:
-    with db.read() as session:
-        found = session.get(Webhook, id)
-    if found is None or found.app_id != app.id:
-        raise NotFound("webhook", f"Couldn't find that webhook: {app.name} has no webhook {id}.")
-    return found
+    return _find(db, app, Webhook, id, "webhook")
 
 
 def add_webhook(
@@ -104,32 +102,34 @@ def remove_webhook(db: Database, app: App, id: str) -> Webhook:
 
 
 def list_deliveries(db: Database, app: App) -> list[WebhookDelivery]:
-    """The newest ones, oldest of them first."""
-    with db.read() as session:
-        query = select(WebhookDelivery).where(WebhookDelivery.app_id == app.id)
-        return list(session.scalars(query.order_by(WebhookDelivery.seq.desc()).limit(rules.KEPT)))[::-1]
+    return _newest(db, app, WebhookDelivery)
 
 
 def find_delivery(db: Database, app: App, id: str) -> WebhookDelivery:
-    with db.read() as session:
-        found = session.get(WebhookDelivery, id)
-    if found is None or found.app_id != app.id:
-        raise NotFound("webhook_delivery", "Couldn't find that webhook delivery.")
-    return found
+    return _find(db, app, WebhookDelivery, id, "webhook delivery")
 
 
 def list_events(db: Database, app: App) -> list[WebhookEvent]:
-    """The newest ones, oldest of them first."""
-    with db.read() as session:
-        query = select(WebhookEvent).where(WebhookEvent.app_id == app.id)
-        return list(session.scalars(query.order_by(WebhookEvent.seq.desc()).limit(rules.KEPT)))[::-1]
+    return _newest(db, app, WebhookEvent)
 
 
 def find_event(db: Database, app: App, id: str) -> WebhookEvent:
+    return _find(db, app, WebhookEvent, id, "webhook event")
+
+
+def _newest(db: Database, app: App, kind: type[Kept]) -> list[Kept]:
+    """Oldest of them first."""
     with db.read() as session:
-        found = session.get(WebhookEvent, id)
+        query = select(kind).where(kind.app_id == app.id)
+        return list(session.scalars(query.order_by(kind.seq.desc()).limit(rules.KEPT)))[::-1]
+
+
+def _find(db: Database, app: App, kind: type[Row], id: str, what: str) -> Row:
+    """NotFound, also where it is another app's."""
+    with db.read() as session:
+        found = session.get(kind, id)
     if found is None or found.app_id != app.id:
-        raise NotFound("webhook_event", "Couldn't find that webhook event.")
+        raise NotFound(what.replace(" ", "_"), f"Couldn't find that {what}: {app.name} has no {what} {id}.")
     return found
 
 

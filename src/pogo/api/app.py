@@ -39,6 +39,7 @@ from pogo.api.resources import (
     logs,
     metrics,
     output,
+    passkeys,
     pipelines,
     promotions,
     registry,
@@ -53,6 +54,7 @@ from pogo.api.resources import (
     teams,
     transfers,
     two_factor,
+    usage,
     webhooks,
 )
 from pogo.errors import BadRequest, InvalidParams, NotFound, PogoError, RateLimited, Unauthorized
@@ -61,6 +63,7 @@ from pogo.services.platform import Platform
 RESOURCES = (
     account,
     two_factor,
+    passkeys,
     keys,
     transfers,
     authorizations,
@@ -71,6 +74,7 @@ RESOURCES = (
     apps,
     app_setups,
     absent,
+    usage,
     team_apps,
     teams,
     pipelines,
@@ -101,7 +105,7 @@ RESOURCES = (
     catalog,
     logs,
 )
-STREAMS = (logs, output, sources, browser)
+STREAMS = (logs, output, sources, browser, passkeys)
 EXPOSED = ["Accept-Ranges", "Content-Range", "ETag", "Next-Range", "Oauth-Scope", "RateLimit-Remaining", "Request-Id"]
 
 

@@ -13,8 +13,9 @@ from pogo.errors import Forbidden, Unauthorized
 from pogo.model import App, Authorization, User
 from pogo.rules import operations
 from pogo.rules.permissions import MANAGE
-from pogo.services import access, audit, logins, people
+from pogo.services import access, audit, logins, passkeys, people
 from pogo.services.platform import Platform
+from pogo.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,22 @@ def by_password(request: Request, email: str, password: str, code: str | None) -
     user = logins.log_in(platform.db, email, password, code, address)
     _now_known(user, None)
     return user
+
+
+def by_passkey(request: Request, credential: str) -> User:
+    """The user of a passkey, which is both factors. Raises Unauthorized, RateLimited."""
+    platform: Platform = request.app.state.platform
+    knock(request)
+    user = passkeys.log_in(platform.db, party(platform.settings), credential)
+    _now_known(user, None)
+    return user
+
+
+def party(settings: Settings) -> passkeys.Party:
+    """Passkeys are for the host of the API alone: apps, below the same domain, cannot ask for them."""
+    host = settings.api_host
+    plain = [settings.http_url(host)] if settings.local else []
+    return passkeys.Party(host, [settings.https_url(host), *plain])
 
 
 def knock(request: Request) -> str:

@@ -1,8 +1,14 @@
-"""The few pages of pogod itself: log in for a client, let a client in, take an invitation. Plain HTML, no scripts."""
+"""The few pages of pogod itself: log in for a client, let a client in, take an invitation, make a passkey.
+
+Plain HTML; the only script is the one for passkeys, which the others work without.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b64encode
 from html import escape
+from pathlib import Path
 from string import Template
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,6 +19,8 @@ from fastapi.responses import HTMLResponse
 from pogo.errors import InvalidParams
 
 LARGEST = 64 << 10
+_SCRIPT = (Path(__file__).parent / "passkeys.js").read_text()
+_SCRIPT_HASH = b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
 # A form may send a browser on to the redirect_uri of a client, so form-action stays open.
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
@@ -56,29 +64,54 @@ NEW_PASSWORD_FIELDS = _field("Password", "password", "password", "new-password")
 )
 
 
-def page(title: str, text: str, status: int = 200) -> HTMLResponse:
-    """text: plain, a paragraph a line."""
-    return _response(title, _paragraphs(text), status)
+PASSKEY_NAME_FIELD = _field("What to call it", "name", "text", "off", ' maxlength="100" value="Passkey"')
+
+
+def page(title: str, text: str, status: int = 200, link: tuple[str, str] | None = None) -> HTMLResponse:
+    """text: plain, a paragraph a line. link: what it says, and the path that it leads to."""
+    more = f'<p><a href="{escape(link[1])}">{escape(link[0])}</a></p>' if link else ""
+    return _response(title, _paragraphs(text) + more, status)
 
 
 def form(
-    title: str, text: str, fields: str, buttons: dict[str, str], wrong: str = "", status: int = 200
+    title: str,
+    text: str,
+    fields: str,
+    buttons: dict[str, str],
+    wrong: str = "",
+    status: int = 200,
+    passkey: tuple[str, str] | None = None,
 ) -> HTMLResponse:
-    """A form that is sent to the page's own address. buttons: value of the field `go` → what it says."""
+    """A form that is sent to the page's own address. buttons: value of the field `go` → what it says.
+
+    passkey: what its button says, and the secret of the page that makes one, "" to log in. It sends the field
+    `passkey`.
+    """
     complaint = f'<p class="wrong" role="alert">{escape(wrong)}</p>' if wrong else ""
     shown = "".join(
         f'<button name="go" value="{escape(value)}"{" formnovalidate" if number else ""}>{escape(label)}</button>'
         for number, (value, label) in enumerate(buttons.items())
     )
-    return _response(title, f'{_paragraphs(text)}{complaint}<form method="post">{fields}{shown}</form>', status)
+    if passkey:
+        label, page = passkey
+        shown = (
+            f'<input type="hidden" name="passkey">{shown}'
+            f'<button type="button" id="use-passkey" data-page="{escape(page)}" hidden>{escape(label)}</button>'
+        )
+    body = f'{_paragraphs(text)}{complaint}<form method="post">{fields}{shown}</form>'
+    return _response(title, body, status, scripted=bool(passkey))
 
 
 def _paragraphs(text: str) -> str:
     return "".join(f"<p>{escape(line)}</p>" for line in text.splitlines())
 
 
-def _response(title: str, body: str, status: int) -> HTMLResponse:
-    return HTMLResponse(_PAGE.substitute(title=escape(title), body=body), status, HEADERS)
+def _response(title: str, body: str, status: int, *, scripted: bool = False) -> HTMLResponse:
+    headers = dict(HEADERS)
+    if scripted:
+        body += f"\n<script>{_SCRIPT}</script>"
+        headers["Content-Security-Policy"] += f"; script-src 'sha256-{_SCRIPT_HASH}'; connect-src 'self'"
+    return HTMLResponse(_PAGE.substitute(title=escape(title), body=body), status, headers)
 
 
 async def sent(request: Request) -> dict[str, Any]:

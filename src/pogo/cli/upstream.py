@@ -155,6 +155,7 @@ OUR_COMMANDS = {
     "router:set",
     "router:unset",
     "stack:build",
+    "usage",
 }
 
 

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import structlog
 
@@ -232,6 +232,7 @@ class Dynos:
         wait = _scattered(step.pause)
         if not await self._change(
             dyno,
+            ended_at=_ended(container),
             state="crashed",
             exit_status=step.status,
             restarts=step.restarts,
@@ -269,7 +270,7 @@ class Dynos:
     async def _finish(self, app: AppState, dyno: DynoState, status: int, container: Observed | None) -> None:
         reason = self.boots.refused.get(dyno.container or "")
         nothing = {"container": None} if reason else {}
-        if not await self._change(dyno, state="complete", exit_status=status, **nothing):
+        if not await self._change(dyno, ended_at=_ended(container), state="complete", exit_status=status, **nothing):
             return
         self.boots.forget(dyno.id, dyno.container)
         self._say_vastly_exceeded(app, dyno, container)
@@ -294,11 +295,11 @@ class Dynos:
             await self._remove(dyno.container)
             self.boots.forget(dyno.id, dyno.container)
         if forget:
-            await self.platform.call(dynos.forget, dyno.id)
+            await self.platform.call(dynos.forget, dyno.id, _ended(container))
         else:
             if dyno.state == "crashed":
                 values |= await self._last_words(app, dyno)
-            await self._change(dyno, container=None, address=None, **values)
+            await self._change(dyno, ended_at=_ended(container), container=None, address=None, **values)
         if app.destroyed:
             self.platform.hints.wake("cleanup")
 
@@ -332,6 +333,12 @@ class Dynos:
             except PogoError as error:
                 log.info("watch interrupted", error=str(error))
             await asyncio.sleep(1)
+
+
+def _ended(container: Observed | None) -> datetime | None:
+    """None where nobody saw it end."""
+    end = container and container.exit
+    return datetime.fromtimestamp(end.at, UTC) if end and end.status != rules.LOST else None
 
 
 def _scattered(pause: float) -> float:

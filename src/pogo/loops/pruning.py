@@ -8,7 +8,7 @@ from datetime import timedelta
 import structlog
 
 from pogo.model import utcnow
-from pogo.services import audit, garbage, people
+from pogo.services import audit, garbage, people, usage
 from pogo.services.platform import Platform
 
 log = structlog.get_logger()
@@ -31,6 +31,7 @@ def prune(platform: Platform) -> None:
         log.info("build cache of an idle app deleted", key=key)
     audit.prune(db, settings.audit_days)
     people.forget_expired(db)
+    usage.add_up(db)
     for id in platform.transcripts.older_than(kept.total_seconds()):
         platform.transcripts.remove(id)
 

@@ -5,6 +5,7 @@ from pogo.model.audit import AuditEvent
 from pogo.model.base import Base, utcnow
 from pogo.model.certificates import AcmeAccount, AcmeOrder, SniEndpoint
 from pogo.model.deploys import Build, Dyno, Lease, LogDrain, LogSession, Release, Slug
+from pogo.model.passkeys import Passkey, PasskeySecret
 from pogo.model.people import (
     Authorization,
     BrowserLogin,
@@ -19,6 +20,7 @@ from pogo.model.pipelines import Pipeline, PipelineCoupling, Promotion, Promotio
 from pogo.model.setups import AppSetup, BuildpackName, Mirror
 from pogo.model.teams import Team, TeamInvitation, TeamMember
 from pogo.model.transfers import AppTransfer
+from pogo.model.usage import DynoDay, DynoInterval
 from pogo.model.webhooks import Webhook, WebhookDelivery, WebhookEvent
 
 __all__ = [
@@ -37,6 +39,8 @@ __all__ = [
     "Collaborator",
     "Domain",
     "Dyno",
+    "DynoDay",
+    "DynoInterval",
     "FailedLogins",
     "Formation",
     "Grant",
@@ -46,6 +50,8 @@ __all__ = [
     "LogDrain",
     "LogSession",
     "Mirror",
+    "Passkey",
+    "PasskeySecret",
     "Pipeline",
     "PipelineCoupling",
     "Promotion",

@@ -26,14 +26,17 @@ _UNTOLD = frozenset(
     {
         "audit_events",
         "browser_logins",
+        "dyno_days",
+        "dyno_intervals",
         "failed_logins",
         "leases",
         "log_sessions",
+        "passkey_secrets",
         "webhook_deliveries",
         "webhook_events",
     }
 )
-_TRIFLES = frozenset({"last_login", "repo_size", "updated_at"})
+_TRIFLES = frozenset({"backed_up", "last_login", "repo_size", "sign_count", "updated_at", "used_at"})
 
 
 @dataclass

@@ -14,7 +14,7 @@ from pogo.errors import InvalidParams, NotFound
 from pogo.model import App, Dyno, Release, utcnow
 from pogo.model.base import new_id
 from pogo.rules import sizes
-from pogo.services import events, releases
+from pogo.services import events, releases, usage
 from pogo.services.database import Database
 from pogo.services.people import sha256
 
@@ -135,10 +135,10 @@ def create(db: Database, values: Collection[Mapping[str, Any]]) -> None:
         session.add_all([Dyno(id=new_id(), kind="formation", state_at=now, **value) for value in values])
 
 
-def change(db: Database, dyno_id: str, expected: str, **values: Any) -> bool:
+def change(db: Database, dyno_id: str, expected: str, *, ended_at: datetime | None = None, **values: Any) -> bool:
     """Change a dyno that is still in the state `expected`. False: somebody else was first; do nothing.
 
-    A new state gets its time.
+    A new state gets its time. ended_at: when its container ended, where that is known (services.usage).
     """
     if values.get("state", expected) != expected:
         values["state_at"] = utcnow()
@@ -146,6 +146,8 @@ def change(db: Database, dyno_id: str, expected: str, **values: Any) -> bool:
         mine = (Dyno.id == dyno_id, Dyno.state == expected)
         query = update(Dyno).where(*mine).values(updated_at=utcnow(), **values).returning(Dyno.id)
         done = session.scalar(query) is not None
+        if done:
+            usage.changed(session, dyno_id, values, ended_at)
         if done and "state" in values:
             events.touched(session, Dyno, dyno_id, {"state": expected})
         return done
@@ -196,10 +198,12 @@ def stop_deadline(grace: float) -> datetime:
     return utcnow() + timedelta(seconds=grace)
 
 
-def forget(db: Database, dyno_id: str) -> None:
+def forget(db: Database, dyno_id: str, ended_at: datetime | None = None) -> None:
+    """ended_at: as in `change`."""
     with db.write() as session:
         dyno = session.get(Dyno, dyno_id)
         if dyno:
+            usage.end(session, dyno_id, ended_at)
             session.delete(dyno)
 
 

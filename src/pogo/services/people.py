@@ -14,7 +14,7 @@ from argon2.exceptions import InvalidHashError, VerifyMismatchError
 from sqlalchemy import delete, func, select
 
 from pogo.errors import Forbidden, InvalidParams, NotFound, Unauthorized, Unavailable
-from pogo.model import App, Authorization, Collaborator, Key, TeamMember, User, utcnow
+from pogo.model import App, Authorization, Collaborator, Key, Passkey, TeamMember, User, utcnow
 from pogo.rules import passwords
 from pogo.services.database import Database
 
@@ -112,7 +112,7 @@ def remove_user(db: Database, user: User) -> None:
             raise InvalidParams(f"{user.email} still owns apps: {owned}. Transfer or destroy them first.")
         if row.admin and session.scalar(select(func.count()).where(User.admin.is_(True))) == 1:
             raise InvalidParams(f"{user.email} is the only operator of this platform and cannot go.")
-        for table in (Authorization, Collaborator, Key, TeamMember):
+        for table in (Authorization, Collaborator, Key, Passkey, TeamMember):
             session.execute(delete(table).where(table.user_id == user.id))
         row.email, row.name, row.password_hash, row.admin = f"{row.id}{GONE}", None, None, False
         row.totp, row.totp_since, row.recovery, row.preferences = None, None, [], {}

@@ -9,6 +9,7 @@ from pogo.errors import InvalidParams
 from pogo.model import App, Collaborator, Team, TeamMember, User
 from pogo.rules import permissions as rules
 from pogo.rules.permissions import EVERYTHING, GUEST
+from pogo.services import usage
 from pogo.services.database import Database
 from pogo.services.membership import role_in
 
@@ -32,6 +33,7 @@ def give_to_team(db: Database, app: App, team: Team) -> App:
         if row.team_id is None:
             _collaborate(session, row, row.owner)
         row.team, row.locked = session.get_one(Team, team.id), False
+        usage.hand_over(session, row)
         return row
 
 
@@ -47,6 +49,7 @@ def give_to_member(db: Database, app: App, email_or_id: str) -> App:
                 f"Cannot give {app.name} to {email_or_id}: no member of its team, and no team of yours."
             )
         row.team, row.owner, row.locked = None, user, False
+        usage.hand_over(session, row)
         for one in session.scalars(select(Collaborator).where(Collaborator.app_id == app.id)):
             if one.user_id == user.id:
                 session.delete(one)

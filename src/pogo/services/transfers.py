@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from pogo.errors import Forbidden, InvalidParams, NotFound
 from pogo.model import App, AppTransfer, Collaborator, User
 from pogo.rules import permissions as rules
+from pogo.services import usage
 from pogo.services.database import Database
 
 
@@ -96,6 +97,7 @@ def _hand_over(session: Session, row: AppTransfer) -> None:
     if theirs is not None:
         session.delete(theirs)
     row.app.owner = row.recipient
+    usage.hand_over(session, row.app)
     if not session.scalar(select(Collaborator.id).where(of_app, Collaborator.user_id == row.owner_id)):
         session.add(Collaborator(app_id=row.app_id, user=row.owner, permissions=sorted(rules.COLLABORATOR)))
     session.flush()

@@ -22,9 +22,3 @@ def none(me: Me) -> Response:
 @router.get("/apps/{app}/addon-attachments")
 def none_of_app(app: TheApp) -> Response:
     return answer([])
-
-
-@router.get("/apps/{app}/usage")
-def usage_of_app(app: TheApp) -> Response:
-    """Of add-ons (`usage:addons`)."""
-    return answer({"addons": [], "app": {"id": app.id, "name": app.name}})

@@ -17,11 +17,12 @@ from starlette.concurrency import run_in_threadpool
 from pogo.api import pages
 from pogo.api.answers import answer
 from pogo.api.bodies import Body, resource_router
-from pogo.api.caller import by_password, credentials, knock
+from pogo.api.caller import by_passkey, by_password, credentials, knock
 from pogo.api.resources.authorizations import check_scope
 from pogo.errors import NotFound, PogoError, TwoFactorRequired, Unavailable
 from pogo.model import BrowserLogin, User
-from pogo.services import invitations, logins, oauth, people
+from pogo.services import invitations, logins, oauth, passkeys, people
+from pogo.services.database import Database
 from pogo.services.platform import Platform
 
 router = resource_router()
@@ -92,7 +93,7 @@ async def _until_done(platform: Platform, login: BrowserLogin, token: str) -> As
 
 @streams.get("/auth/browser/{page}")
 async def login_page(request: Request, page: str) -> Response:
-    return await _tried(request, lambda: _login_form(_login(request, page)))
+    return await tried(request, lambda: _login_form(_login(request, page)))
 
 
 @streams.post("/auth/browser/{page}")
@@ -108,9 +109,12 @@ async def log_in(request: Request, page: str) -> Response:
         user = _user(request, fields)
         _, token = people.authorize(db, user, login.description, ["global"], SESSION_SECONDS, session=True)
         logins.end_in_browser(db, login, token)
-        return pages.page("Logged in", f"You are {user.email}. Go back to your terminal; you can close this page.")
+        # Whoever has just shown the password may go on to a passkey.
+        offer = None if fields.get("passkey") else ("Make a passkey for the next time", _making(db, user))
+        text = f"You are {user.email}. Go back to your terminal; you can close this page."
+        return pages.page("Logged in", text, link=offer)
 
-    return await _tried(request, work, lambda wrong: _login_form(_login(request, page), wrong))
+    return await tried(request, work, lambda wrong: _login_form(_login(request, page), wrong))
 
 
 def _login(request: Request, page: str) -> BrowserLogin:
@@ -128,10 +132,17 @@ def _login_form(login: BrowserLogin, wrong: PogoError | None = None) -> Response
 def _credentials_form(title: str, text: str, label: str, wrong: PogoError | None) -> Response:
     fields = pages.LOGIN_FIELDS
     status, said = (wrong.status, wrong.message) if wrong else (200, "")
-    return pages.form(title, text, fields, {"on": label, "refuse": "Refuse"}, said, status)
+    buttons = {"on": label, "refuse": "Refuse"}
+    return pages.form(title, text, fields, buttons, said, status, ("Use a passkey", ""))
+
+
+def _making(db: Database, user: User) -> str:
+    return f"/auth/passkeys/{passkeys.begin(db, user)[1]}"
 
 
 def _user(request: Request, fields: dict[str, str]) -> User:
+    if fields.get("passkey"):
+        return by_passkey(request, fields["passkey"])
     code = fields.get("code", "").strip() or None
     try:
         return by_password(request, fields.get("email", ""), fields.get("password", ""), code)
@@ -144,7 +155,7 @@ def _user(request: Request, fields: dict[str, str]) -> User:
 @streams.get("/oauth/authorize")
 async def authorize_page(request: Request) -> Response:
     """Where a client sends the browser of a person: ?client_id=…&response_type=code&scope=…&state=…"""
-    return await _tried(request, lambda: _client_form(request))
+    return await tried(request, lambda: _client_form(request))
 
 
 @streams.post("/oauth/authorize")
@@ -160,7 +171,7 @@ async def authorize(request: Request) -> Response:
         _, code = oauth.grant(db, _user(request, fields), client, scope)
         return _back(client.redirect_uri, {"code": code, "state": state})
 
-    return await _tried(request, work, lambda wrong: _client_form(request, wrong))
+    return await tried(request, work, lambda wrong: _client_form(request, wrong))
 
 
 def _scope(request: Request) -> list[str]:
@@ -185,7 +196,7 @@ def _back(redirect_uri: str, query: dict[str, str]) -> Response:
 @streams.get("/join/{token}")
 async def join_page(request: Request, token: str) -> Response:
     """Where an invitation, or a password reset, leads."""
-    return await _tried(request, lambda: _join_form(request, token))
+    return await tried(request, lambda: _join_form(request, token))
 
 
 @streams.post("/join/{token}")
@@ -200,7 +211,7 @@ async def join(request: Request, token: str) -> Response:
         user = invitations.accept(request.app.state.platform.db, token, fields.get("password", ""), name)
         return pages.page("Done", f"You are {user.email}. Log in with the password you have just set: pogo login")
 
-    return await _tried(request, work, lambda wrong: _join_form(request, token, wrong.message))
+    return await tried(request, work, lambda wrong: _join_form(request, token, wrong.message))
 
 
 def _join_form(request: Request, token: str, wrong: str = "") -> Response:
@@ -211,7 +222,7 @@ def _join_form(request: Request, token: str, wrong: str = "") -> Response:
     return pages.form(title, text, fields, {"on": label}, wrong, 422 if wrong else 200)
 
 
-async def _tried(
+async def tried(
     request: Request, work: Callable[[], Response], again: Callable[[PogoError], Response] | None = None
 ) -> Response:
     """What `work` gives, in a thread; where it refuses, the form `again` with the reason, or a page that says it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pogo.api.show.shapes import app_ref, stable_id, time, user_ref
-from pogo.model import AppTransfer, AuditEvent, Authorization, Client, Grant, Invitation, Key, User, utcnow
+from pogo.model import AppTransfer, AuditEvent, Authorization, Client, Grant, Invitation, Key, Passkey, User, utcnow
 
 REDACTED = "*" * 10
 PREFERENCES = {
@@ -58,6 +58,17 @@ def key(row: Key) -> dict[str, Any]:
         "id": row.id,
         "public_key": f"{row.public_key} {row.comment}".strip(),
         "updated_at": time(row.updated_at),
+    }
+
+
+def passkey(row: Passkey) -> dict[str, Any]:
+    return {
+        "backed_up": row.backed_up,
+        "created_at": time(row.created_at),
+        "id": row.id,
+        "name": row.name,
+        "transports": row.transports,
+        "used_at": time(row.used_at) if row.used_at else None,
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pogo.install import certificates
+from pogo.install import certificates, stores
 from pogo.install.runit import Runit
 from pogo.install.supervision import Service, Supervisor, systemd_is_here
 from pogo.install.systemd import Systemd
@@ -31,7 +31,11 @@ def services(settings: Settings, environment: Path, config: Path) -> list[Servic
             inputs,
         ),
         Service(
-            "pogod", (str(programs / "pogod"),), settings.user, shared, inputs + certificates.fingerprint(settings)
+            "pogod",
+            (str(programs / "pogod"),),
+            settings.user,
+            shared,
+            inputs + certificates.fingerprint(settings) + stores.fingerprint(settings),
         ),
         *([mirror] if settings.mirror != "off" else []),
         # What it reads at its start may change while it runs: `takeover.py`.

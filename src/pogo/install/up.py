@@ -23,6 +23,7 @@ from pogo.install import (
     places,
     ports,
     processes,
+    stores,
     takeover,
     trust,
 )
@@ -115,6 +116,7 @@ def _places(here: Installation) -> None:
     settings = here.settings
     user = places.ensure_user(settings.user, settings.state_dir)
     places.ensure_directories(settings, user)
+    stores.ensure(settings, os.environ, user)
     text = here.config.read_text() if here.config.exists() else (here.checkout / "deploy" / "pogo.conf").read_text()
     here.config.parent.mkdir(parents=True, exist_ok=True)
     places.write(here.config, configuration.recorded(text, _to_record(here)), mode=0o640, group=user.pw_gid)

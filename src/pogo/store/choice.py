@@ -20,8 +20,8 @@ class BadStore(PogoError):
     """POGO_STORE_URL names no object store."""
 
 
-def open_store(settings: Settings) -> BlobStore:
-    """Raises BadStore, BadKeys. Whether the store answers is not asked."""
+def open_store(settings: Settings, keys: Keys | None = None) -> BlobStore:
+    """keys: instead of those in the file. Raises BadStore, BadKeys. Whether the store answers is not asked."""
     kind, _, place = settings.store.partition(":")
     if kind == "files" and place.startswith("/"):
         return FileStore(Path(place))
@@ -37,7 +37,7 @@ def open_store(settings: Settings) -> BlobStore:
         name=name,
         endpoint=endpoint.rstrip("/"),
         region=settings.store_region,
-        keys=Keys.read(settings.store_keys),
+        keys=keys or Keys.read(settings.store_keys),
         ca=settings.store_ca,
     )
     return S3Store(bucket, settings.copies_dir, settings.store_cache_mb << 20)

@@ -1,4 +1,4 @@
-"""doctor."""
+"""doctor, admin:migrate-store: what is done on the platform's own machine."""
 
 from __future__ import annotations
 
@@ -16,3 +16,13 @@ def examine(context: Context) -> None:
     sys.stdout.flush()
     arguments = [sys.executable, "-I", "-m", "pogo.install", "doctor"]
     os.execv(sys.executable, [*arguments, *(["--json"] if context.on("json") else [])])  # noqa: S606
+
+
+def migrate_store(context: Context) -> None:
+    """As `examine`: this needs the files of the installation, which the API does not give."""
+    if os.geteuid() != 0:
+        raise CliError("The store is moved on the platform's own machine.\nRun it there with sudo -E.")
+    sys.stdout.flush()
+    flags = [f"--{name}={value}" for name in ("endpoint", "region", "ca") if (value := context.option(name))]
+    arguments = [sys.executable, "-I", "-m", "pogo.install", "migrate-store", *flags, context.args["url"]]
+    os.execv(sys.executable, arguments)  # noqa: S606

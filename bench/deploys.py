@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 from installation import Installation
 from load import Load
 from small_apps import change, make, small
 
-DEPLOYS = 100
+DEPLOYS = int(os.environ.get("BENCH_ROUNDS", "100"))
 APP = "bench-deploys"
 
 

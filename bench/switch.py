@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from installation import Installation
 
 from bench.table import show
 
-ROUNDS = 20
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "20"))
 APP = "bench-switch"
 # Answers since when it listens, and when the request came, on the clock that client and dyno share.
 SERVER = """
@@ -58,7 +59,7 @@ def measure(platform: Installation) -> None:
     for name, settings in (("port answers", ("ready=",)), ("HTTP path answers", ("ready=/health",))):
         platform.pogo("checks:set", *settings, "-a", APP)
         found[f"{name} → first request, at a restart"] = [_restart(platform) for _ in range(ROUNDS)]
-        found[f"{name} → first request, at a start"] = [_start(platform) for _ in range(ROUNDS // 2)]
+        found[f"{name} → first request, at a start"] = [_start(platform) for _ in range((ROUNDS + 1) // 2)]
     show(found, "ms")
     platform.pogo("destroy", "-a", APP, "--confirm", APP)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import http.server
+import json
 import os
 import subprocess
 import sys
@@ -21,6 +22,11 @@ from pogo.cli.platforms import Platform
 
 TOKEN = "HRKU-1234"
 HOST = "api.example.test"
+OFFICIAL = Path("/var/cache/pogo/heroku-cli/node_modules/.bin/heroku")  # where the end-to-end tests install it
+LISTS: dict[str, Any] = {
+    "/account": {"email": "me@example.test"},
+    "/users/~/apps": [{"name": "far-app", "owner": {"email": "me@example.test"}, "region": {"name": "us"}}],
+}
 
 
 class Far(http.server.ThreadingHTTPServer):
@@ -62,6 +68,8 @@ class Answers(http.server.BaseHTTPRequestHandler):
         elif self.path == "/304":
             self.send_response(304)
             self.end_headers()
+        elif self.path in LISTS:
+            self._say(json.dumps(LISTS[self.path]).encode())
         else:
             self._say(f"{self.path} {self.headers['Host']} {self.headers['Authorization']}".encode())
 
@@ -71,7 +79,10 @@ class Answers(http.server.BaseHTTPRequestHandler):
     def _say(self, text: bytes, status: int = 200) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))
-        self.send_header("Next-Range", "id ]1..")
+        if self.path in LISTS:
+            self.send_header("Content-Type", "application/json")
+        else:
+            self.send_header("Next-Range", "id ]1..")
         self.end_headers()
         self.wfile.write(text)
 
@@ -187,6 +198,16 @@ def test_the_client_is_run_with_its_own_words(home: Path, far: Far, capfd: pytes
     assert main(["heroku", "ask", "/apps"]) == 0
     assert capfd.readouterr().out == f"/apps {HOST}:{far.server_address[1]} Bearer {TOKEN}"
     assert main(["heroku", "die"]) == 128 + 15
+
+
+@pytest.mark.skipif(not OFFICIAL.exists(), reason="the official client is not installed")
+def test_the_official_client_itself(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", f"{OFFICIAL.parent}:{os.environ['PATH']}")
+    assert main(["heroku", "apps"]) == 0
+    assert "=== me@example.test Apps\n\nfar-app\n" in capfd.readouterr().out
+    assert (home / ".gitconfig").read_text() == "[user]\n\tname = Me\n"
 
 
 def test_git_knows_the_user_and_his_file_stays_as_it_was(home: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -43,14 +43,14 @@ def _relaxed(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 class HerokuSchema:
-    """seen: (method, path of the schema) of every answer that was checked."""
+    """document: the schema. seen: (method, path of the schema) of every answer that was checked."""
 
     def __init__(self, schema: dict[str, Any] | None) -> None:
         self.present = schema is not None
         self.seen: set[tuple[str, str]] = set()
         self._links: list[tuple[str, re.Pattern[str], str, dict[str, Any]]] = []
         self._validators: dict[str, Any] = {}
-        self._schema = _relaxed(schema) if schema else {"definitions": {}}
+        self.document = self._schema = _relaxed(schema) if schema else {"definitions": {}}
         for resource in self._schema["definitions"].values():
             for link in resource.get("links", []):
                 pattern = re.compile(re.sub(r"\\\{.*?\\\}", "[^/]+", re.escape(link["href"])))

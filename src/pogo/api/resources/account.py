@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Request, Response
+from fastapi import Response
 from pydantic import Field
 
 from pogo.api.answers import answer, listing
@@ -97,11 +97,8 @@ def preferences(me: Me, user: str) -> Response:
 
 
 @router.patch("/users/{user}/preferences")
-async def change_preferences(me: Me, user: str, request: Request) -> Response:
+def change_preferences(me: Me, user: str, given: dict[str, Any]) -> Response:
     """Those that Heroku's schema names; others are ignored."""
-    given: Any = await request.json()
-    if not isinstance(given, dict):
-        raise InvalidParams("Invalid request: the body must be an object")
     known = {name: value for name, value in given.items() if name in show.PREFERENCES}
     for name, value in known.items():
         if value is not None and not isinstance(value, show.PREFERENCES[name]):
@@ -109,7 +106,7 @@ async def change_preferences(me: Me, user: str, request: Request) -> Response:
     if len(str(known)) > 4000:
         raise InvalidParams("Invalid request: the preferences are too long")
     myself = _myself(me, user)
-    return answer(show.preferences(await me.platform.call(people.change_user, myself.id, preferences=known)))
+    return answer(show.preferences(people.change_user(me.platform.db, myself.id, preferences=known)))
 
 
 def _myself(me: Caller, user: str) -> User:

@@ -21,13 +21,16 @@ router = resource_router()
 TEN_YEARS = 10 * 365 * 86_400
 
 
+Seconds = Annotated[str, Field(pattern=r"^[1-9][0-9]{0,9}$")]
+
+
 class NewAuthorization(Body):
     """expires_in: seconds, also as text; absent: never. client: id of one that gets a code instead of the caller."""
 
     description: Annotated[str | None, Field(max_length=1000)] = None
     scope: list[str] | None = None
     client: str | None = None
-    expires_in: Annotated[str | None, BeforeValidator(number_as_text), Field(pattern=r"^[1-9][0-9]{0,9}$")] = None
+    expires_in: Annotated[Seconds | None, BeforeValidator(number_as_text)] = None
 
 
 class ClientSecret(Body):

@@ -6,7 +6,7 @@ import sys
 
 from installation import reserve
 
-from bench import api, build, cli, deploys, dyno, push, route, router, switch
+from bench import api, build, cli, deploys, dyno, push, route, router, store, switch
 
 TOPICS = {
     "dyno": dyno.measure,
@@ -26,7 +26,10 @@ def main(wanted: str) -> None:
     if wanted in ("all", "api"):
         print("\napi")
         api.measure()
-    if wanted in ("router", "api"):
+    if wanted in ("all", "store"):
+        print("\nstore")
+        store.measure()
+    if wanted in ("router", "api", "store"):
         return
     platform = reserve()
     try:

@@ -133,9 +133,15 @@ class Receiver:
             return PlainTextResponse("The source is not complete.\n", 400)
         finally:
             if push.build is None:
-                await asyncio.to_thread(platform.store.delete, push.source)
+                await self._let_go(push.source)
         platform.hints.wake("builds")
         return _told(self._watch(push, push.build))
+
+    async def _let_go(self, source: str) -> None:
+        try:
+            await asyncio.to_thread(self.platform.store.delete, source)
+        except PogoError as error:  # the pusher hears what went wrong first; `sweep` deletes it at the next start
+            log.warning("the source of no build is left in the store", key=source, error=error.message)
 
     async def _watch(self, push: Push, build: Build) -> AsyncIterator[bytes]:
         told = b""

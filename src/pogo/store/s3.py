@@ -250,7 +250,9 @@ def _parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
         buffer += chunk
         while len(buffer) > PART:
             any_part = True
-            yield bytes(buffer[:PART])
+            with memoryview(buffer) as view:
+                part = bytes(view[:PART])
+            yield part
             del buffer[:PART]
     if buffer or not any_part:
         yield bytes(buffer)

@@ -174,7 +174,8 @@ class Client:
         if code in ("InvalidAccessKeyId", "SignatureDoesNotMatch"):
             raise Refused(f"{store} refuses our keys ({code}). Put the right ones into keys/store.key and run bin/up.")
         if status in (401, 403):
-            why = code or ("no reason given to a HEAD: wrong keys, or the clock" if method == "HEAD" else status)
+            why = code or ("no reason is given to a HEAD" if method == "HEAD" else status)
+            why = f"{why}: wrong keys, or keys without that right"
             raise Refused(f"{store} does not let us {method} in bucket {self.bucket.name!r} ({why}).")
         raise Refused(f"{store} answers {method} {key or self.bucket.name} with {status} {code}.")
 

@@ -1,0 +1,348 @@
+"""What can go wrong with a remote store, on a real Ceph: each has a clear error, nothing half is seen, and it heals."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from ceph import Ceph, running
+
+from pogo.errors import NotFound, StorageFull, Unavailable
+from pogo.store import s3
+from pogo.store.copies import RECENT
+from pogo.store.s3 import S3Store
+from pogo.store.s3_client import Refused
+from pogo.store.s3_signature import BadKeys, Keys
+
+MB = 1 << 20
+BUCKET = "pogo-objects"
+BLOCK = random.Random(7).randbytes(MB)
+
+
+@pytest.fixture(scope="module")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
+    with running(tmp_path_factory.mktemp("ceph")) as found:
+        yield found
+
+
+@pytest.fixture
+def store(ceph: Ceph, tmp_path: Path) -> S3Store:
+    """Empty. One bucket for all: after a gateway was killed, Ceph waits half a minute for it when one is made."""
+    found = ceph.store(BUCKET, tmp_path / "copies")
+    for key in list(found.list("")):
+        found.delete(key)
+    return found
+
+
+def blocks(count: int, at: int = -1, act: Callable[[], object] = lambda: None) -> Iterator[bytes]:
+    """So many megabytes; before the one at `at` something happens."""
+    for number in range(count):
+        if number == at:
+            act()
+        yield BLOCK
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def unfinished(store: S3Store) -> list[str]:
+    page = store.client.request("GET", "", {"uploads": ""}).xml()
+    return [child.tag for child in page if child.tag.endswith("}Upload")]
+
+
+def test_a_gateway_killed_in_an_upload_costs_only_time(ceph: Ceph, store: S3Store) -> None:
+    starting = threading.Timer(1.0, ceph.start)
+
+    def kill() -> None:
+        ceph.kill_gateway()
+        starting.start()
+
+    try:
+        assert store.put("slugs/a", blocks(60, 30, kill)) == 60 * MB
+    finally:
+        starting.join()
+    with store.open("slugs/a") as file:
+        assert hashlib.file_digest(file, "sha256").hexdigest() == sha256(BLOCK * 60)
+
+
+def test_a_gateway_that_stays_away_is_said_and_leaves_nothing_to_see(
+    ceph: Ceph, store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put("slugs/a", [b"old"])
+    hasty = ceph.store(BUCKET, tmp_path / "hasty", patience=0.5)
+    monkeypatch.setattr(s3, "ABORT_SECONDS", 0.2)
+    try:
+        with pytest.raises(Unavailable, match="does not do PUT slugs/a: Connection refused"):
+            hasty.put("slugs/a", blocks(60, 30, ceph.kill_gateway))
+        with pytest.raises(Unavailable, match="does not do HEAD"):
+            hasty.size("slugs/a")
+    finally:
+        ceph.start()
+    with store.open("slugs/a") as file:
+        assert file.read() == b"old"
+    assert list(store.list("")) == ["slugs/a"]
+    assert unfinished(store)
+    assert store.sweep() == 0, "others may be at it"
+    monkeypatch.setattr(s3, "ABANDONED", timedelta(seconds=-60))
+    assert store.sweep() >= 1
+    assert not unfinished(store)
+
+
+def test_a_gateway_killed_in_a_read_costs_only_time(ceph: Ceph, store: S3Store) -> None:
+    store.put("slugs/a", blocks(80))
+    starting = threading.Timer(1.0, ceph.start)
+    digest = hashlib.sha256()
+    try:
+        with store.open("slugs/a") as file:
+            digest.update(file.read(20 * MB))
+            ceph.kill_gateway()
+            starting.start()
+            while chunk := file.read(MB):
+                digest.update(chunk)
+    finally:
+        starting.join()
+    assert digest.hexdigest() == sha256(BLOCK * 80)
+
+
+def test_an_object_that_is_replaced_while_it_is_read_again_is_not_mixed(ceph: Ceph, store: S3Store) -> None:
+    store.put("caches/a", blocks(40))
+    with store.open("caches/a") as file:
+        file.read(MB)
+        ceph.kill_gateway()
+        ceph.start()
+        store.put("caches/a", blocks(41))
+        with pytest.raises(Unavailable, match="was replaced while it was read"):
+            hashlib.file_digest(file, "sha256")
+
+
+@pytest.mark.parametrize("wrong", ["access", "secret"])
+def test_wrong_keys_are_said_as_such(ceph: Ceph, store: S3Store, tmp_path: Path, wrong: str) -> None:
+    keys = Keys("nobody", "x" * 40) if wrong == "access" else Keys(ceph.keys.access, "x" * 40)
+    stranger = S3Store(ceph.bucket(BUCKET, keys=keys), tmp_path, MB)
+    began = time.monotonic()
+    for data in ([b"x"], blocks(20)):
+        with pytest.raises(Refused, match=r"wrong keys|refuses our keys"):
+            stranger.put("slugs/a", data)
+    with pytest.raises(Refused, match=r"wrong keys|refuses our keys"):
+        stranger.open("slugs/a")
+    with pytest.raises(Refused, match="wrong keys"):
+        stranger.size("slugs/a")
+    assert time.monotonic() - began < 10, "it was tried again"
+    assert "x" * 40 not in repr(keys)
+    assert list(store.list("")) == []
+
+
+def test_a_wrong_clock_is_said_as_such(ceph: Ceph, store: S3Store, tmp_path: Path) -> None:
+    bucket = ceph.bucket(BUCKET, clock=lambda: datetime.now(UTC) - timedelta(hours=2))
+    late = S3Store(bucket, tmp_path, MB)
+    with pytest.raises(Refused, match=r"refuses our clock: it differs by 7\d\d\d s. Set the clocks"):
+        late.put("slugs/a", [b"x"])
+    assert abs(store.client.skew()) < 60
+
+
+def test_a_bucket_that_is_not_there_is_said_as_such(ceph: Ceph, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="has no bucket 'nowhere-to-be-seen'"):
+        S3Store(ceph.bucket("nowhere-to-be-seen"), tmp_path, MB).put("slugs/a", [b"x"])
+
+
+def test_a_full_store_is_said_and_heals(ceph: Ceph, store: S3Store) -> None:
+    store.put("slugs/a", [b"old"])
+    quota = ("radosgw-admin", "quota", "--quota-scope=user", "--uid=dev")
+    ceph.admin(quota[0], quota[1], "set", *quota[2:], "--max-size=4M")
+    ceph.admin(quota[0], quota[1], "enable", *quota[2:])
+    try:
+        for count in (8, 30):
+            with pytest.raises(StorageFull, match="no room left for us"):
+                store.put("slugs/a", blocks(count))
+        with store.open("slugs/a") as file:
+            assert file.read() == b"old", "reads go on"
+        assert not unfinished(store)
+    finally:
+        ceph.admin(quota[0], quota[1], "disable", *quota[2:])
+    assert store.put("slugs/a", blocks(8)) == 8 * MB
+
+
+class Line:
+    """A slow or bad line to the gateway: each piece that comes back waits, and may be changed."""
+
+    def __init__(self, port: int) -> None:
+        self.port, self.delay, self.change = port, 0.0, lambda data: data
+        self.server = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.server.getsockname()[1]}"
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                near, _ = self.server.accept()
+            except OSError:
+                return
+            far = socket.create_connection(("127.0.0.1", self.port))
+            threading.Thread(target=self._carry, args=(near, far, False), daemon=True).start()
+            threading.Thread(target=self._carry, args=(far, near, True), daemon=True).start()
+
+    def _carry(self, source: socket.socket, target: socket.socket, back: bool) -> None:
+        try:
+            while data := source.recv(1 << 18):
+                if back:
+                    time.sleep(self.delay)
+                    data = self.change(data)
+                target.sendall(data)
+        except OSError:
+            pass  # the other half was closed
+        finally:
+            for end in (source, target):
+                end.close()
+
+
+@contextmanager
+def line_to(ceph: Ceph) -> Iterator[Line]:
+    line = Line(int(ceph.endpoint.rpartition(":")[2]))
+    try:
+        yield line
+    finally:
+        line.server.close()
+
+
+def test_a_slow_store_is_waited_for_but_not_for_ever(ceph: Ceph, store: S3Store, tmp_path: Path) -> None:
+    with line_to(ceph) as line:
+        bucket = ceph.bucket(BUCKET, endpoint=line.endpoint, silence=0.5, patience=1.0)
+        slow = S3Store(bucket, tmp_path, MB)
+        line.delay = 0.1
+        assert slow.put("slugs/a", blocks(20)) == 20 * MB
+        with slow.open("slugs/a") as file:
+            assert file.read(4 * MB) == BLOCK * 4
+        line.delay = 1.5
+        with pytest.raises(Unavailable, match="no answer in time"):
+            slow.size("slugs/a")
+        with pytest.raises(Unavailable, match="no answer in time"):
+            slow.put("slugs/b", [b"x"])
+
+
+def test_bytes_that_change_on_their_way_are_noticed(ceph: Ceph, store: S3Store, tmp_path: Path) -> None:
+    store.put("slugs/a", blocks(20))
+    with line_to(ceph) as line:
+        line.change = lambda data: data.replace(BLOCK[5000:5010], b"0123456789")
+        other = S3Store(ceph.bucket(BUCKET, endpoint=line.endpoint), tmp_path / "other", 1 << 30)
+        with pytest.raises(Unavailable, match="is damaged"):
+            other.local("slugs/a")
+        assert not list((tmp_path / "other").rglob("*[!s]"))[1:]
+
+
+def slug_key(data: bytes, number: int = 1) -> str:
+    return f"slugs/{sha256(data)}-00000000-0000-0000-0000-{number:012}.squashfs"
+
+
+def test_copies_are_kept_checked_and_given_while_the_store_is_away(ceph: Ceph, store: S3Store, tmp_path: Path) -> None:
+    key = slug_key(BLOCK)
+    store.put(key, [BLOCK])
+    copy = store.local(key)
+    assert copy.read_bytes() == BLOCK
+    copy.write_bytes(BLOCK[:-1] + b"!")  # a disk that forgets
+    again = S3Store(ceph.bucket(BUCKET, patience=0.2), tmp_path / "copies", 1 << 30)
+    assert again.local(key).read_bytes() == BLOCK
+    (copy.parent / ".get-1-half").write_bytes(b"half")
+    assert again.sweep() == 1
+    ceph.kill_gateway()
+    try:
+        fresh = S3Store(ceph.bucket(BUCKET, patience=0.2), tmp_path / "copies", 1 << 30)
+        assert fresh.local(key).read_bytes() == BLOCK
+    finally:
+        ceph.start()
+    store.put("caches/a", [b"one"])
+    assert store.local("caches/a").read_bytes() == b"one"
+    store.put("caches/a", [b"two"])
+    assert store.local("caches/a").read_bytes() == b"two"
+    assert len(list((tmp_path / "copies" / "caches").iterdir())) == 1
+
+
+def test_a_slug_whose_bytes_are_not_those_of_its_name_is_not_given(store: S3Store) -> None:
+    store.put(slug_key(BLOCK), [BLOCK[::-1]])
+    with pytest.raises(Unavailable, match="SHA-256 is another"):
+        store.local(slug_key(BLOCK))
+
+
+def test_the_least_recently_used_copies_go_and_what_was_just_given_out_stays(
+    ceph: Ceph, store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    small = S3Store(store.client.bucket, tmp_path / "small", 3 * MB)
+    keys = [slug_key(bytes([number]) * MB, number) for number in range(5)]
+    for number, key in enumerate(keys):
+        store.put(key, [bytes([number]) * MB])
+    first = [small.local(key) for key in keys[:3]]
+    past = time.time() - RECENT - 100
+    for age, path in enumerate(first):
+        os.utime(path, (past + age, past + age))
+    small.local(keys[0])
+    small.local(keys[3])
+    assert [path.exists() for path in first] == [True, False, True]
+    mounted = str(first[2].resolve())
+    monkeypatch.setattr("pogo.store.copies._mounted", lambda: {mounted})
+    small.local(keys[4])
+    assert [path.exists() for path in first] == [True, False, True]
+    assert small.free_copies()
+    assert first[2].exists()
+    with pytest.raises(NotFound):
+        small.local(slug_key(b"none"))
+
+
+def test_the_file_of_the_keys_is_for_its_owner_alone(tmp_path: Path) -> None:
+    file = tmp_path / "store.key"
+    with pytest.raises(BadKeys, match="No such file"):
+        Keys.read(file)
+    file.write_text("AWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY = b\n")
+    file.chmod(0o640)
+    with pytest.raises(BadKeys, match="chmod 600"):
+        Keys.read(file)
+    file.chmod(0o600)
+    assert Keys.read(file) == Keys("a", "b")
+    assert Keys.read(file) == Keys.read(file)
+    file.write_text("AWS_ACCESS_KEY_ID=a\n")
+    with pytest.raises(BadKeys, match="AWS_SECRET_ACCESS_KEY"):
+        Keys.read(file)
+
+
+LARGE = """
+import hashlib, resource, sys
+from pathlib import Path
+from pogo.store.s3 import S3Store
+from pogo.store.s3_client import Bucket
+from pogo.store.s3_signature import Keys
+
+name, endpoint, access, secret, copies = sys.argv[1:]
+store = S3Store(Bucket(name, endpoint, "us-east-1", Keys(access, secret)), Path(copies), 1 << 31)
+block = b"x" * (1 << 20)
+store.put("slugs/warm", (block for _ in range(60)))
+with store.open("slugs/warm") as file:
+    hashlib.file_digest(file, "sha256")
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+store.put("slugs/a", (block for _ in range(100)))
+assert store.local("slugs/a").stat().st_size == 100 << 20
+print(before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+"""
+
+
+def test_100_mb_at_constant_memory(ceph: Ceph, store: S3Store, tmp_path: Path) -> None:
+    bucket = store.client.bucket
+    arguments = [bucket.name, bucket.endpoint, bucket.keys.access, bucket.keys.secret, str(tmp_path / "large")]
+    done = subprocess.run([sys.executable, "-c", LARGE, *arguments], capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr
+    before, grown = map(int, done.stdout.split())
+    assert before < 200_000
+    assert grown < 24_000, f"the process grew by {grown} KB"

@@ -321,7 +321,7 @@ def certificate(*names: str) -> bytes:
     return made.public_bytes(serialization.Encoding.PEM) + private
 
 
-def wait_until(condition: Callable[[], bool], message: str, seconds: float = 10) -> None:
+def wait_until(condition: Callable[[], bool], message: str, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, message

@@ -179,7 +179,7 @@ def test_stop_terminates(run: Runner) -> None:
         await rig.said(id, b"up")
         started = time.monotonic()
         await rig.containers.stop(id, 20)
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < 15
         assert (await rig.end(id)).status == 143
         await rig.containers.stop(id, 20)
         await rig.containers.stop("unknown", 20)

@@ -169,7 +169,7 @@ def test_https(platform: Platform, app: App, tls: ssl.SSLContext) -> None:
             began = time.monotonic()
             write(platform, app, "three")
             await eventually(lambda: receiver.texts()[2:] == ["three"])
-            assert time.monotonic() - began < 1
+            assert time.monotonic() - began < 5
             drains.remove_drain(platform.db, app, drain.token)
             await asyncio.sleep(0.2)
             write(platform, app, "four")

@@ -196,7 +196,7 @@ def test_a_big_push_takes_constant_memory(platform: Installation, tree: WorkTree
     before = platform.memory()
     tree.git("config", "core.compression", "0")  # the client's own work is not what is measured
     tree.git("config", "core.bigFileThreshold", "1m")
-    for number in range(6):
+    for number in range(3):
         (tree.path / f"big{number}").write_bytes(os.urandom(50_000_000))
     tree.commit()
     started = time.monotonic()
@@ -207,6 +207,6 @@ def test_a_big_push_takes_constant_memory(platform: Installation, tree: WorkTree
     path = tree.path.with_name("back")
     assert tree.git("clone", "--quiet", platform.url(), str(path)).status == 0
     after_clone = platform.memory()
-    print(f"300 MB push in {seconds:.1f} s; daemon's peak {before} -> {after_push} -> {after_clone} MB (clone)")
+    print(f"150 MB push in {seconds:.1f} s; daemon's peak {before} -> {after_push} -> {after_clone} MB (clone)")
     assert after_clone - before < 25
-    assert (path / "big5").read_bytes() == (tree.path / "big5").read_bytes()
+    assert (path / "big2").read_bytes() == (tree.path / "big2").read_bytes()

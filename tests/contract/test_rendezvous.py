@@ -76,10 +76,13 @@ def test_characters_are_not_torn_and_nothing_is_held_for_long(run: Run) -> None:
         process.say(b"bad \xc3")
         assert await client.chunk() == b"bad "
         assert await client.chunk() == b"\xc3"
-        started = time.monotonic()
-        process.say(b"$ ")
-        assert await client.chunk() == b"$ "
-        assert time.monotonic() - started < 0.1
+        took = []  # once may be late on a busy machine
+        for _ in range(10):
+            started = time.monotonic()
+            process.say(b"$ ")
+            assert await client.chunk() == b"$ "
+            took.append(time.monotonic() - started)
+        assert min(took) < 0.1
         process.end()
         assert await client.rest() == []
 

@@ -101,6 +101,8 @@ REFUSED = {
     "no length": POST + b"Content-Length: \r\n\r\nabc" + SMUGGLED,
     "length beyond 64 bits": POST + b"Content-Length: 99999999999999999999\r\n\r\nabc" + SMUGGLED,
     "bare CR": b"GET / HTTP/1.1\r\n" + HOST + b"X-A: b\rTransfer-Encoding: chunked\r\n\r\n" + SMUGGLED,
+    "NUL in a value": b"GET / HTTP/1.1\r\n" + HOST + b"X-A: b\x00c\r\n\r\n",
+    "control in a value": b"GET / HTTP/1.1\r\n" + HOST + b"X-A: b\x1fc\r\n\r\n",
     "no colon": b"GET / HTTP/1.1\r\n" + HOST + b"nonsense\r\n\r\n" + SMUGGLED,
     "space in a name": b"GET / HTTP/1.1\r\n" + HOST + b"X A: 1\r\n\r\n" + SMUGGLED,
     "header before the first": b"GET / HTTP/1.1\r\n Host: shop.localhost\r\n\r\n" + SMUGGLED,

@@ -91,7 +91,7 @@ class Installation:
         }
         self.settings.daemon_socket.unlink(missing_ok=True)
         self.process = subprocess.Popen([sys.executable, str(DAEMON), str(self.port)], env=env)
-        wait_for(self.answers, 20)
+        wait_for(self.answers)
 
     def answers(self) -> bool:
         try:

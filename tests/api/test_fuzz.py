@@ -1,7 +1,7 @@
 """Bodies, paths, queries and headers that nobody would think of: never a fault of ours, always an error that says why.
 
-Each operation of our own OpenAPI document and each link of Heroku's schema gets bodies that fit the schema and bodies
-that do not. POGO_TEST_FUZZ: how many of each, for a longer run.
+Each operation of our own OpenAPI document, and each link of Heroku's schema that takes a body, gets bodies that fit and
+bodies that do not. POGO_TEST_FUZZ: how many of each, for a longer run.
 """
 
 from __future__ import annotations
@@ -118,7 +118,8 @@ def herokus(schema: HerokuSchema) -> Iterator[tuple[str, str, st.SearchStrategy[
     for resource in schema.document["definitions"].values():
         for link in resource.get("links", []):
             path = re.sub(r"\{.*?/definitions/([\w-]+)/definitions/.*?\}", r"{\1}", unquote(link["href"]))
-            yield link["method"], path, bodies.of(link["schema"]) if "schema" in link else st.just(None)
+            if "schema" in link:
+                yield link["method"], path, bodies.of(link["schema"])
 
 
 PLACES = {"app": ["shop"], "team-app": ["shop"], "user": ["ann@example.com", "~"], "account": ["~"], "type": ["web"]}
@@ -170,7 +171,7 @@ def try_one(client: Client, method: str, path: str, bodies: st.SearchStrategy[An
     failures: list[str] = []
 
     @settings(
-        max_examples=EXAMPLES * (1 if method == "GET" else 3),
+        max_examples=EXAMPLES * (1 if method == "GET" else 2),
         derandomize=True,
         database=None,
         phases=[Phase.generate],
@@ -207,4 +208,4 @@ def test_our_own_operations(tireless: Client) -> None:
 
 def test_what_heroku_s_schema_allows(tireless: Client, heroku_schema: HerokuSchema) -> None:
     heroku_schema.require()
-    assert try_all(tireless, herokus(heroku_schema)) > 290
+    assert try_all(tireless, herokus(heroku_schema)) > 80

@@ -169,7 +169,7 @@ def _explained() -> Iterator[None]:
     except DataError as error:
         raise InvalidParams(f"The database cannot hold a value: {str(error.orig).partition(chr(10))[0]}") from error
     except DBAPIError as error:
-        said = str(error.orig).strip()
+        said = str(error.orig).strip().partition("\n")[0]
         state = getattr(error.orig, "sqlstate", None) or ""
         if state == "53100" or "is full" in said or "No space" in said or "disk I/O" in said:
             raise StorageFull from error

@@ -94,7 +94,9 @@ def test_login_with_two_factors(pat: Person, terminals: Callable[[Terminal], Ter
     said = log_in_officially(pat, terminals)
     assert f"Logged in as {pat.email}" in said, said
     assert f"machine localhost:{pat.platform.https_port}" in (pat.home / ".netrc").read_text()
-    assert "Heroku CLI login" in pat.run("heroku", "sessions")
+    sessions = pat.run("heroku", "sessions")
+    ids = re.findall(rf"Heroku CLI login.* ({UUID})", sessions)
+    assert ids, sessions
     enabling = terminals(pat.terminal("pogo", "auth:2fa:enable"))
     eventually(lambda: enabling.shows("Password: "))
     enabling.type(f"{PASSWORD}\r")
@@ -104,7 +106,7 @@ def test_login_with_two_factors(pat: Person, terminals: Callable[[Terminal], Ter
     eventually(lambda: ended(enabling))
     codes = re.findall(r"^  ([0-9a-f-]{19})\r?$", enabling.text, re.M)
     assert len(codes) == 10, enabling.text
-    assert "Logging out" in pat.run("heroku", "logout")
+    assert f"Destroying {ids[0]}... done" in pat.run("heroku", "sessions:destroy", ids[0])
     said = log_in_officially(pat, terminals, code=codes[0])
     assert f"Logged in as {pat.email}" in said, said
     pat.run("pogo", "auth:2fa:disable", input=f"{PASSWORD}\n")
@@ -112,7 +114,7 @@ def test_login_with_two_factors(pat: Person, terminals: Callable[[Terminal], Ter
 
 
 def test_login_in_a_browser(pat: Person, terminals: Callable[[Terminal], Terminal]) -> None:
-    pat.run("heroku", "logout")
+    assert "Logging out" in pat.run("heroku", "logout")
     terminal = terminals(pat.terminal("heroku", "login"))
     eventually(lambda: terminal.shows("Press any key"))
     terminal.type("\r")

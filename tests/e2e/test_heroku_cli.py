@@ -5,7 +5,11 @@ from __future__ import annotations
 import fcntl
 import re
 import shutil
+import socket
 import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ from edge_installation import handshake
 from installation import Installation
 from made_certificates import make as make_certificate
 from small_apps import change, make, small
+from terminal import Terminal
 from waiting import eventually
 
 VERSION = "11.10.0"
@@ -119,6 +124,28 @@ def test_the_life_of_an_app(platform: Installation, heroku: Heroku) -> None:
     eventually(lambda: platform.get("official").status == 404)
 
 
+def forward_a_port(platform: Installation, heroku: Heroku, app: str) -> None:
+    """ps:forward reaches the web process past the router; ps:socks offers the way for any port."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    ports = f"{port}:{platform.get(app, '/env/PORT').body}"
+    with in_terminal(platform, heroku, "ps:forward", ports, "-a", app) as terminal:
+        eventually(lambda: terminal.shows(f"Listening on {port} and forwarding to web.1"))
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30) as answer:
+            assert answer.read() == b"one web.1"
+    with in_terminal(platform, heroku, "ps:socks", "-a", app) as terminal:
+        eventually(lambda: terminal.shows("proxy server started on port 1080"))
+
+
+@contextmanager
+def in_terminal(platform: Installation, heroku: Heroku, *words: str) -> Iterator[Terminal]:
+    terminal = Terminal(platform, heroku.work, "heroku", *words, env=heroku.environment)
+    try:
+        yield terminal
+    finally:
+        terminal.close()
+
+
 def test_inside_a_running_dyno(platform: Installation, heroku: Heroku) -> None:
     """By SSH on port 80, without a dyno being restarted first."""
     heroku("create", "within", "--remote", "within")
@@ -126,6 +153,10 @@ def test_inside_a_running_dyno(platform: Installation, heroku: Heroku) -> None:
     platform.push(heroku.work)
     flags = ("-a", "within")
     eventually(lambda: platform.get("within").body.endswith("web.1"))
+    with in_terminal(platform, heroku, "logs", "--tail", "-a", "within") as tail:
+        eventually(lambda: tail.shows("State changed from starting to up"))
+        platform.get("within", "/say/first-word")
+        eventually(lambda: tail.shows("app.web.1.: first-word"))
     said = heroku("ps:exec", "echo inside $DYNO; tty", *flags)
     assert "Connecting to web.1 on within... up" in said
     assert re.search(r"^inside web\.1\r?\n/dev/pts/0", said, re.M), said
@@ -133,6 +164,7 @@ def test_inside_a_running_dyno(platform: Installation, heroku: Heroku) -> None:
     heroku("ps:copy", "server.py", *flags, "-o", "copied.py")
     assert (heroku.work / "copied.py").read_text() == (heroku.work / "server.py").read_text()
     (heroku.work / "copied.py").unlink()
+    forward_a_port(platform, heroku, "within")
     refused = heroku.call("heroku", "ps:exec", "ls", *flags, "--dyno", "web.7")
     assert "Could not connect to dyno!" in refused.stdout
     heroku("destroy", "within", "--confirm", "within")

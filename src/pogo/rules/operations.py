@@ -62,6 +62,7 @@ OF_APP = {
     "slugs": Need(_DEPLOY, _DEPLOY, shows=True, runs=True),
     "sni-endpoints": Need(_VIEW, _OPERATE),
     "sources": Need(_DEPLOY, _DEPLOY, runs=True),
+    "telemetry-drains": Need(_VIEW, _OPERATE),
     "usage": Need(_VIEW, _MANAGE),
     "webhook-deliveries": Need(_VIEW, _OPERATE),
     "webhook-events": Need(_VIEW, _OPERATE),

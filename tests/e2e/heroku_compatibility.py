@@ -1,0 +1,83 @@
+"""Makes docs/compatibility.md of what the tests do: run this file after a change of the table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from heroku_commands import ALIASES, Chapter
+from heroku_commands_apps import APPS, CONFIG, DOMAINS, WEBHOOKS
+from heroku_commands_cannot import CANNOT, ELSEWHERE
+from heroku_commands_code import DYNOS, PIPELINES
+from heroku_commands_people import ACCOUNT, LOCAL, NOTHING, TEAMS
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs/compatibility.md"
+OPERATIONS = ROOT / "tests/api/heroku_operations.json"
+CLI = "11.10.0"
+#: The longest first.
+CHAPTERS: tuple[Chapter, ...] = (PIPELINES, DYNOS, APPS, DOMAINS, ACCOUNT, LOCAL, CONFIG, TEAMS, NOTHING, WEBHOOKS)
+
+
+def cannot() -> dict[str, str]:
+    """command: reason"""
+    return {command: reason for reason, commands in CANNOT.items() for command in commands.split()}
+
+
+def verdicts() -> dict[str, tuple[str, str]]:
+    """command: (works, partly or cannot; why)"""
+    found = {command: ("cannot", reason) for command, reason in cannot().items()}
+    for step in (step for chapter in CHAPTERS for step in chapter.steps):
+        command = step.command
+        if command and command not in cannot() and (step.partly or command not in found):
+            found[command] = ("partly", step.partly) if step.partly else ("works", "")
+    for command in ELSEWHERE:
+        found.setdefault(command, ("works", ""))
+    return dict(sorted(found.items()))
+
+
+def document(operations: Mapping[str, str] | None = None) -> str:
+    """operations: `GET /apps/{app}`: what of it, for Heroku's schema; None: their table is left out."""
+    return "\n".join([*_head(), *_commands(), *(_operations(operations) if operations else [])]) + "\n"
+
+
+def _head() -> Iterator[str]:
+    yield "# What works of Heroku's"
+    yield ""
+    yield "Made by tests/e2e/heroku_compatibility.py from what the tests do; it is not edited by hand."
+
+
+def _commands() -> Iterator[str]:
+    found = verdicts()
+    count = {verdict: sum(one == verdict for one, _ in found.values()) for verdict in ("works", "partly", "cannot")}
+    yield from ("", f"## 1. Commands of the official CLI (npm heroku {CLI}, unmodified)", "")
+    yield f"Of {len(found)} commands {count['works']} work, {count['partly']} work partly, {count['cannot']} cannot;"
+    yield f"besides them {len(ALIASES)} aliases are tried: {', '.join(f'`{alias}`' for alias in sorted(ALIASES))}."
+    yield ""
+    yield "Each that works is run by tests/e2e/test_heroku_commands.py against a real platform, with its exit status,"
+    yield "the lines that matter and its effect; or by the test that is named."
+    yield from ("", "| command | here | why, or where it is tried |", "|---|---|---|")
+    for command, (verdict, why) in found.items():
+        if verdict != "cannot":
+            where = f"`{ELSEWHERE[command]}`" if command in ELSEWHERE else ""
+            yield f"| `{command}` | {verdict} | {why or where} |"
+    yield from ("", "### Those that cannot", "")
+    for reason, commands in CANNOT.items():
+        names = ", ".join(f"`{name}`" for name in sorted(commands.split()))
+        yield f"* {reason} {names}"
+
+
+def _operations(operations: Mapping[str, str]) -> Iterator[str]:
+    yield from ("", "## 2. Operations of Heroku's Platform API", "")
+    yield from ("| operation | here |", "|---|---|")
+    for operation, what in sorted(operations.items()):
+        yield f"| `{operation}` | {what} |"
+
+
+def recorded() -> Mapping[str, str] | None:
+    return json.loads(OPERATIONS.read_text()) if OPERATIONS.exists() else None
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(document(recorded()))

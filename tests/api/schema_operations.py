@@ -21,7 +21,6 @@ REASONS = {
     "add-on-attachment": ADD_ONS,
     "add-on-config": ADD_ONS,
     "add-on-region-capability": ADD_ONS,
-    "add-on-service": ADD_ONS,
     "add-on-webhook": ADD_ONS,
     "add-on-webhook-delivery": ADD_ONS,
     "add-on-webhook-event": ADD_ONS,

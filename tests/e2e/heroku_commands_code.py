@@ -93,7 +93,7 @@ PIPELINES = Chapter(
             then=has("/pipelines", owner__type="team"),
         ),
         step("pipelines:remove -a {app}-prod", then=lacks(PROD + "/pipeline-couplings")),
-        step(f"pipelines:destroy {PIPE}2 -c {PIPE}2", then=lacks("/pipelines", name=f"{PIPE}2")),
+        step(f"pipelines:destroy {PIPE}2", then=lacks("/pipelines", name=f"{PIPE}2")),
         step("destroy -a {app}-prod --confirm {app}-prod"),
         step("destroy -a {app} --confirm {app}"),
     ),

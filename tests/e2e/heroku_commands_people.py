@@ -75,11 +75,11 @@ TEAMS = Chapter(
         step("apps:transfer {app}-team -a {app}", then=has(APP, team__name="{app}-team")),
         step("lock -a {app}", "Locking {app}... done", then=has(APP, locked=True)),
         step("unlock -a {app}", "Unlocking {app}... done", then=has(APP, locked=False)),
-        step("join -a {app}", "Joining {app}... done", then=has(APP + "/collaborators", user__email="admin@localhost")),
         step("access:update admin@localhost -p view,deploy -a {app}", "done"),
         step(
             "leave -a {app}", "Leaving {app}... done", then=lacks(APP + "/collaborators", user__email="admin@localhost")
         ),
+        step("join -a {app}", "Joining {app}... done", then=has(APP + "/collaborators", user__email="admin@localhost")),
         step("destroy -a {app} --confirm {app}", then=lacks(APP)),
     ),
 )
@@ -100,7 +100,7 @@ NOTHING = Chapter(
         step("addons:info none -a {app}", "Couldn't find", status=2),
         step("addons:plans none", "Couldn't find", status=2),
         step("pg:backups -a {app}", "No backups", partly=NONE),
-        step("data:maintenances -a {app}", "done", partly=NONE),
+        step("data:maintenances -a {app}", "No maintenances found", status=2, partly=NONE),
         step("telemetry -a {app}", partly=NONE),
         step("destroy -a {app} --confirm {app}"),
     ),

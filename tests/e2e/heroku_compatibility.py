@@ -1,4 +1,5 @@
-"""Makes docs/compatibility.md of what the tests do: run this file after a change of the table."""
+"""Makes docs/compatibility.md of what the tests do: after a change of the table run
+`PYTHONPATH=tests/e2e:tests/api python tests/e2e/heroku_compatibility.py`."""
 
 from __future__ import annotations
 
@@ -11,6 +12,9 @@ from heroku_commands_apps import APPS, CONFIG, DOMAINS, WEBHOOKS
 from heroku_commands_cannot import CANNOT, ELSEWHERE
 from heroku_commands_code import DYNOS, PIPELINES
 from heroku_commands_people import ACCOUNT, LOCAL, NOTHING, TEAMS
+from heroku_schema import load
+from operations import OF_AN_APP, OTHERS
+from schema_operations import operations as schema_operations
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs/compatibility.md"
@@ -69,10 +73,25 @@ def _commands() -> Iterator[str]:
 
 
 def _operations(operations: Mapping[str, str]) -> Iterator[str]:
+    routed = sum(what == "routed" for what in operations.values())
     yield from ("", "## 2. Operations of Heroku's Platform API", "")
-    yield from ("| operation | here |", "|---|---|")
+    yield f"Of {len(operations)} operations {routed} are routed; tests/api checks what they answer by Heroku's schema."
+    yield "Those of add-ons, telemetry and test runs that are routed list nothing, or say that there is no such thing."
+    yield from ("", "| operation | here |", "|---|---|")
     for operation, what in sorted(operations.items()):
         yield f"| `{operation}` | {what} |"
+
+
+def compared() -> dict[str, str] | None:
+    """What becomes of each operation of Heroku's schema; None where the schema is not on this machine."""
+    schema = load()
+    if not schema.present:
+        return None
+    ours = {key.replace(" ", " /apps/{app}", 1) for key in OF_AN_APP} | OTHERS.keys()
+    return {
+        f"{one.method} {one.href}": f"absent: {one.reason}" if one.reason else one.state
+        for one in schema_operations(schema.document, ours)
+    }
 
 
 def recorded() -> Mapping[str, str] | None:
@@ -80,4 +99,6 @@ def recorded() -> Mapping[str, str] | None:
 
 
 if __name__ == "__main__":
+    if (found := compared()) is not None:
+        OPERATIONS.write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
     DOCUMENT.write_text(document(recorded()))

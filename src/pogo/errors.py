@@ -99,10 +99,6 @@ class Unavailable(PogoError):
     status = 503
 
 
-class LeaseLost(Unavailable):
-    """Another daemon does this work now."""
-
-
 class StorageFull(Unavailable):
     """The platform's disk is full, so nothing was changed. The operator has to free space."""
 

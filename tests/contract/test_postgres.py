@@ -18,11 +18,11 @@ import pytest
 from cryptography.fernet import Fernet, MultiFernet
 from sqlalchemy import make_url, select, text, update
 
-from pogo.errors import InvalidParams, LeaseLost, Unavailable
+from pogo.errors import InvalidParams, Unavailable
 from pogo.model import App, Build, Dyno, Lease, Release, User, utcnow
 from pogo.model.base import EncryptedJson
 from pogo.services import apps, builds, leases, people, releases
-from pogo.services.database import Database, holding, migrate
+from pogo.services.database import Database, LeaseLost, holding, migrate
 from pogo.services.postgres import UnusableDatabase, check, driver_url
 from pogo.services.shared_hints import SharedHints
 from pogo.store.files import FileStore

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, PoolProxiedConnection, create_engine, event, 
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, TimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
-from pogo.errors import Conflict, InvalidParams, LeaseLost, StorageFull, Unavailable
+from pogo.errors import Conflict, InvalidParams, StorageFull, Unavailable
 from pogo.model import Lease, utcnow
 from pogo.model.base import EncryptedJson
 from pogo.services import audit, events, postgres
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 T = TypeVar("T")
+
+
+class LeaseLost(Unavailable):
+    """Another daemon does this work now."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from pogo.api import envelope, paging
 from pogo.api.paging import Wanted, parse
 from pogo.api.resources import catalog
 from pogo.errors import RangeNotSatisfiable
-from pogo.model import Release
+from pogo.model import App, Release
+from pogo.services import access
 
 FIELDS = ("id", "version", "seq", "number")
 
@@ -55,7 +56,8 @@ def test_the_catalog(ann: Client) -> None:
     (region,) = ann.get("/regions").json()
     assert ann.get("/regions/us").json() == ann.get(f"/regions/{region['id']}").json() == region
     (generation,) = ann.get("/generations").json()
-    assert ann.get("/generations/cedar").json() == generation
+    assert ann.get("/generations/cedar").json() == ann.get("/generations/pogo-13").json() == generation
+    assert ann.get("/generations/none").json()["resource"] == "generation"
     basic = ann.get("/dyno-sizes/basic").json()
     assert (basic["name"], basic["memory"]) == ("Basic", 0.5)
     assert ann.get(f"/dyno-sizes/{basic['id']}").json() == basic
@@ -242,6 +244,32 @@ def test_lists_that_keep_their_order_have_pages_too(ann: Client, everyone: Peopl
     for header in ("id ..; max=1000", "name ..; max=1", "id ]none..; max=1"):
         answer = ann.get("/apps/shop/collaborators", Range=header)
         assert len(answer.json()) == (0 if "none" in header else 3), header
+
+
+def test_lists_of_what_the_platform_offers_have_pages(ann: Client) -> None:
+    ann.put(
+        "/apps/shop/buildpack-installations", {"updates": [{"buildpack": f"heroku/{one}"} for one in ("go", "php")]}
+    )
+    for path, field in {
+        "/dyno-sizes": "id",
+        "/regions": "id",
+        "/generations": "id",
+        "/stacks": "id",
+        "/apps/shop/buildpack-installations": "ordinal",
+    }.items():
+        whole, found, header = ann.get(path).json(), [], f"{field} ..; max=1"
+        while header:
+            page = ann.get(path, Range=header)
+            assert len(page.json()) == 1 and page.headers["accept-ranges"] == field, path
+            found += page.json()
+            header = page.headers.get("next-range", "")
+        assert found == whole, path
+
+
+def test_what_is_removed_between_two_looks_is_not_found(ann: Client, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "find_app", lambda *_: App(id="gone", name="gone"))
+    answer = ann.patch("/apps/shop", {"maintenance": True})
+    assert (answer.status_code, answer.json()["id"]) == (404, "not_found")
 
 
 VARIANTS = ["sdk", "pipelines", "filters", "webhooks", "run-inside", "account-quotas", "fir", "dogwood", "process-tier"]

@@ -115,28 +115,28 @@ def bounds(wanted: Wanted, first: Key, last: Key, *, more: bool) -> dict[str, st
     return headers
 
 
-def in_order(shown: Sequence[dict[str, Any]], header: str | None) -> Page[dict[str, Any]]:
-    """A page of a list that keeps its order. Only `id` pages it: asked for by another field, it is whole.
+def in_order(shown: Sequence[dict[str, Any]], header: str | None, by: str = "id") -> Page[dict[str, Any]]:
+    """A page of a list that keeps its order. Only the field `by` pages it: asked for by another one, it is whole.
 
     Older clients order every list by a field of their own choice, so that is no mistake.
     """
     field = _HEADER.fullmatch(header or "")
-    ids = [str(one.get("id")) for one in shown]
-    if not field or field["field"] not in (None, "id") or "None" in ids:
-        return Page(list(shown), {"Accept-Ranges": "id"}, partial=False)
-    wanted = parse(header, ["id"])
+    ids = [str(one.get(by)) for one in shown]
+    if not field or field["field"] not in (None, by) or "None" in ids:
+        return Page(list(shown), {"Accept-Ranges": by}, partial=False)
+    wanted = parse(header, [by])
     pairs = list(zip(ids, shown, strict=True))
     ordered = pairs[::-1] if wanted.descending else pairs
     if wanted.start:
         places = [place for place, (id, _) in enumerate(ordered) if id == wanted.start]
         ordered = ordered[places[0] + wanted.exclusive :] if places else []
     chosen = ordered[: wanted.max]
-    headers = {"Accept-Ranges": "id"}
+    headers = {"Accept-Ranges": by}
     if chosen:
-        headers["Content-Range"] = f"id {chosen[0][0]}..{chosen[-1][0]}"
+        headers["Content-Range"] = f"{by} {chosen[0][0]}..{chosen[-1][0]}"
     if len(ordered) > len(chosen):
         order = ", order=desc" if wanted.descending else ""
-        headers["Next-Range"] = f"id ]{chosen[-1][0]}..; max={wanted.max}{order}"
+        headers["Next-Range"] = f"{by} ]{chosen[-1][0]}..; max={wanted.max}{order}"
     return Page([one for _, one in chosen], headers, partial=len(chosen) < len(shown))
 
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cryptography.fernet import Fernet, MultiFernet
 from sqlalchemy import Connection, PoolProxiedConnection, create_engine, event, func, select, text
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, TimeoutError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NoResultFound, TimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
-from pogo.errors import Conflict, InvalidParams, StorageFull, Unavailable
+from pogo.errors import Conflict, InvalidParams, NotFound, StorageFull, Unavailable
 from pogo.model import Lease, utcnow
 from pogo.model.base import EncryptedJson
 from pogo.services import audit, events, postgres
@@ -50,7 +50,8 @@ class Database:
     On SQLite every writing transaction begins IMMEDIATE: a plain BEGIN that reads and then writes
     fails when another writer came between (measured: 179 of 200 concurrent changes lost).
     PostgreSQL is made to do the same (services.postgres): one transaction writes at a time.
-    Raises StorageFull, Unavailable, and Conflict where a unique name was taken meanwhile.
+    Raises StorageFull, Unavailable, Conflict where a unique name was taken meanwhile, and NotFound where a row
+    that get_one() takes was removed meanwhile.
     """
 
     def __init__(self, url: str) -> None:
@@ -170,6 +171,8 @@ def _explained() -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise Conflict from error
+    except NoResultFound as error:  # get_one() of what somebody removed since it was read
+        raise NotFound("resource", "Couldn't find that any more: it was removed meanwhile.") from error
     except DataError as error:
         raise InvalidParams(f"The database cannot hold a value: {str(error.orig).partition(chr(10))[0]}") from error
     except DBAPIError as error:

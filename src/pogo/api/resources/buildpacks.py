@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from fastapi import Response
+from typing import Any
 
+from fastapi import Response
+from fastapi.responses import JSONResponse
+
+from pogo.api import paging
 from pogo.api.answers import answer
 from pogo.api.bodies import Body, resource_router
 from pogo.api.caller import Me, TheApp
@@ -31,14 +35,15 @@ class Installations(Body):
 
 
 @router.get("/apps/{app}/buildpack-installations")
-def index(app: TheApp) -> Response:
-    return _all(app)
+def index(me: Me, app: TheApp) -> Response:
+    found = paging.in_order(_all(app), me.range, "ordinal")
+    return JSONResponse(found.items, 206 if found.partial else 200, found.headers)
 
 
 @router.put("/apps/{app}/buildpack-installations")
 def replace(me: Me, app: TheApp, body: Installations) -> Response:
     given = checked(me.platform.db, [update.buildpack for update in body.updates])
-    return _all(apps.set_buildpacks(me.platform.db, app, given))
+    return answer(_all(apps.set_buildpacks(me.platform.db, app, given)))
 
 
 def checked(db: Database, given: list[str]) -> list[str]:
@@ -54,5 +59,5 @@ def checked(db: Database, given: list[str]) -> list[str]:
     return [buildpacks.display_name(one) for one in given]
 
 
-def _all(app: App) -> Response:
-    return answer([{"buildpack": show.buildpack(one), "ordinal": n} for n, one in enumerate(app.buildpacks)])
+def _all(app: App) -> list[dict[str, Any]]:
+    return [{"buildpack": show.buildpack(one), "ordinal": n} for n, one in enumerate(app.buildpacks)]

@@ -29,9 +29,13 @@ def available_stacks(me: Me, app: TheApp) -> Response:
 @router.get("/stacks/{stack}")
 def stack(me: Me, stack: str) -> Response:
     """By our name, by the Heroku stack it stands for, or by id."""
+    return answer(_stack(me, stack))
+
+
+def _stack(me: Me, name_or_id: str) -> dict[str, Any]:
     for row in _stacks(me):
-        if stack in (row["name"], row["id"], sizes.STACKS[row["name"]].buildpack_stack):
-            return answer(row)
+        if name_or_id in (row["name"], row["id"], sizes.STACKS[row["name"]].buildpack_stack):
+            return row
     raise NotFound("stack")
 
 
@@ -41,7 +45,7 @@ def _stacks(me: Me) -> list[dict[str, Any]]:
 
 @router.get("/regions")
 def regions(me: Me) -> Response:
-    return answer([show.region()])
+    return listing(me, [show.region()], lambda row: row)
 
 
 @router.get("/regions/{region}")
@@ -53,19 +57,23 @@ def region(me: Me, region: str) -> Response:
 
 @router.get("/generations")
 def generations(me: Me) -> Response:
-    return answer([show.generation()])
+    return listing(me, [show.generation()], lambda row: row)
 
 
 @router.get("/generations/{generation}")
 def generation(me: Me, generation: str) -> Response:
+    """By its own name or id, or by those of a stack, which is what Heroku's schema puts there."""
     if generation not in show.GENERATION.values():
-        raise NotFound("generation")
+        try:
+            _stack(me, generation)
+        except NotFound:
+            raise NotFound("generation") from None
     return answer(show.generation())
 
 
 @router.get("/dyno-sizes")
 def dyno_sizes(me: Me) -> Response:
-    return answer([show.dyno_size(size) for size in sizes.SIZES.values()])
+    return listing(me, list(sizes.SIZES.values()), show.dyno_size)
 
 
 @router.get("/apps/{app}/available-dyno-sizes")

@@ -43,7 +43,7 @@ LIMITS = {"memory": 64 << 20, "cpu_shares": 256, "pids": 64}  # as an older pogo
 
 
 def spec(**changes: Any) -> dict[str, Any]:
-    plain = {"id": "a-1", "slot": 0, "stack": "pogo-13", "command": ["true"], "env": {}, "limits": LIMITS}
+    plain = {"id": "a-1", "slot": 1, "stack": "pogo-13", "command": ["true"], "env": {}, "limits": LIMITS}
     streams = {"tty": None, "stdin": False, "spool": 1 << 20, "labels": {}}
     files = {"slug": False, "inputs": [], "outputs": False, "builder": False, "continues": ""}
     return plain | streams | files | changes
@@ -55,7 +55,8 @@ def spec(**changes: Any) -> dict[str, Any]:
         ({"id": "../x"}, "no id"),
         ({"id": "a" * 41}, "no id"),
         ({"id": "a\n"}, "no id"),
-        ({"slot": 1000}, "POGO_MAX_APPS"),
+        ({"slot": 1001}, "POGO_MAX_APPS"),
+        ({"slot": 0}, "POGO_MAX_APPS"),
         ({"slot": -1}, "POGO_MAX_APPS"),
         ({"command": []}, "command is empty"),
         ({"command": ["a\0b"]}, "NUL"),

@@ -73,7 +73,7 @@ def test_bad_settings_are_named(changes: dict[str, str], named: str) -> None:
 
 def test_apps_never_share_uids_and_names_fit() -> None:
     found = load({**ENVIRON, "POGO_SUBNET": "10.64.0.0/10"})
-    bases = [found.base(slot) for slot in range(found.max_apps)]
+    bases = [found.base(slot) for slot in range(1, found.max_apps + 1)]
     assert all(after - before == 65536 for before, after in pairwise(bases))
     assert bases[0] > 65535
     assert len(found.interface(found.subnet.num_addresses - 2)) <= 15

@@ -149,7 +149,7 @@ def load(environ: Mapping[str, str]) -> Installation:
         raise BadConfiguration(f"POGO_SUBNET, POGO_UID_BASE, POGO_MAX_APPS or POGO_MIRROR_PORT: {error}.") from None
     if not 10 <= subnet.prefixlen <= 29:
         raise BadConfiguration(f"POGO_SUBNET is {subnet}; its prefix length has to be from 10 to 29.")
-    if uid_base < UIDS_PER_APP or uid_base + max_apps * UIDS_PER_APP > 2**32 - 2:
+    if uid_base < UIDS_PER_APP or uid_base + (max_apps + 1) * UIDS_PER_APP > 2**32 - 2:
         raise BadConfiguration(f"POGO_UID_BASE {uid_base} leaves no room for {max_apps} apps of 65536 uids each.")
     package = Path(__file__).resolve().parent.parent
     beside = package.parent.parent / "buildpacks"

@@ -75,6 +75,8 @@ class Rtnetlink:
         body = struct.pack("=BBBBBBBBI", socket.AF_INET, 32 if to else 0, 0, 0, 254, 4, scope, 1, 0)
         body += _attribute(1, socket.inet_aton(to)) if to else b""
         body += _attribute(5, socket.inet_aton(via)) if via else b""
+        # quickack: a server that sends head and body of an answer apart waits 40 ms for a delayed acknowledgement.
+        body += _attribute(8, _attribute(15, struct.pack("=I", 1))) if to else b""
         self.ask(
             f"add a route to {to or 'anywhere'}", _NEWROUTE, body + _attribute(4, struct.pack("=i", index)), _CREATE
         )

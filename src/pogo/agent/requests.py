@@ -50,9 +50,7 @@ def prepare(agent: Holder, spec: Json, fds: list[int], client: socket.socket) ->
     installation = agent.installation
     id, limits = str(spec["id"]), spec["limits"]
     require(ID.fullmatch(id) is not None, f"{id!r} is no id: it has to be 1 to 40 of a-z, 0-9 and -.")
-    slot = _number(
-        spec["slot"], f"The slot (below POGO_MAX_APPS, {installation.max_apps})", 0, installation.max_apps - 1
-    )
+    slot = _number(spec["slot"], f"The slot (of POGO_MAX_APPS, {installation.max_apps})", 1, installation.max_apps)
     has_slug, stdin, outputs, builder = (_flag(spec, name) for name in ("slug", "stdin", "outputs", "builder"))
     inputs = spec["inputs"]
     require(isinstance(inputs, list) and len({*inputs}) == len(inputs) <= _MOST_INPUTS, "The inputs are no short list.")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ceph import Ceph, running
 from cryptography.fernet import Fernet, MultiFernet
 from hypothesis import settings
 
@@ -28,6 +29,13 @@ def postgres_server() -> Iterator[Server]:
         yield server
     finally:
         server.remove()
+
+
+@pytest.fixture(scope="session")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
+    """A real Ceph with a gateway, of this run (of this worker) alone."""
+    with running(tmp_path_factory.mktemp("ceph"), memory=True) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")

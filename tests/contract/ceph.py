@@ -23,8 +23,13 @@ LARGEST = 1 << 30
 
 @dataclass
 class Ceph:
+    """memory: quicker, and lost with its OSD. Both endpoints lead to one gateway; ca: the file with that of https."""
+
     directory: Path
+    memory: bool = False
     endpoint: str = ""
+    secure: str = ""
+    ca: str = ""
     keys: Keys = field(default_factory=lambda: Keys("", ""))
 
     def start(self) -> None:
@@ -32,11 +37,15 @@ class Ceph:
         text = self._script("start", str(self.directory))
         found = dict(re.findall(r"^(S3_\w+)=(.*)$", text, re.MULTILINE))
         self.endpoint, self.keys = found["S3_ENDPOINT"], Keys(found["S3_ACCESS_KEY"], found["S3_SECRET_KEY"])
+        self.secure, self.ca = found["S3_ENDPOINT_TLS"], found["S3_CA_BUNDLE"]
 
-    def kill_gateway(self) -> None:
-        """As a power cut: returns when it is gone."""
-        pid = int(self._script("pid", "rgw", str(self.directory)))
-        watched = os.pidfd_open(pid)
+    def gateway(self) -> int:
+        """Its process."""
+        return int(self._script("pid", "rgw", str(self.directory)))
+
+    def kill_gateway(self, pid: int = 0) -> None:
+        """As a power cut: returns when it is gone. pid: where it is known, at once."""
+        watched = os.pidfd_open(pid or self.gateway())
         try:
             signal.pidfd_send_signal(watched, signal.SIGKILL)
             assert select.select([watched], [], [], 30)[0], "it does not die"
@@ -59,14 +68,18 @@ class Ceph:
         self._script("destroy", str(self.directory))
 
     def _script(self, *arguments: str) -> str:
-        done = subprocess.run([SCRIPT, *arguments], capture_output=True, text=True, check=False, timeout=120)
+        store = "memstore" if self.memory else "bluestore"
+        environment = {**os.environ, "CEPH_DEV_STORE": store, "CEPH_DEV_TLS": "1"}
+        done = subprocess.run(
+            [SCRIPT, *arguments], capture_output=True, text=True, check=False, timeout=120, env=environment
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
 
 @contextmanager
-def running(directory: Path) -> Iterator[Ceph]:
-    ceph = Ceph(directory)
+def running(directory: Path, *, memory: bool = False) -> Iterator[Ceph]:
+    ceph = Ceph(directory, memory)
     try:
         ceph.start()
         yield ceph

@@ -15,18 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from ceph import Ceph, running
+from ceph import Ceph
 
 from pogo.errors import NotFound, StorageFull, Unavailable
 from pogo.store import BlobStore
 from pogo.store.files import FileStore
 from pogo.store.memory import MemoryStore
-
-
-@pytest.fixture(scope="module")
-def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
-    with running(tmp_path_factory.mktemp("ceph")) as found:
-        yield found
 
 
 @pytest.fixture(params=["files", "memory", "s3"])

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from ceph import Ceph, running
+from ceph import Ceph
 
 from pogo.errors import NotFound, StorageFull, Unavailable
 from pogo.store import s3
@@ -29,15 +29,9 @@ BUCKET = "pogo-objects"
 BLOCK = random.Random(7).randbytes(MB)
 
 
-@pytest.fixture(scope="module")
-def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
-    with running(tmp_path_factory.mktemp("ceph")) as found:
-        yield found
-
-
 @pytest.fixture
 def store(ceph: Ceph, tmp_path: Path) -> S3Store:
-    """Empty. One bucket for all: after a gateway was killed, Ceph waits half a minute for it when one is made."""
+    """Empty. One bucket for all: after a gateway was killed, Ceph waits for it when one is made."""
     found = ceph.store(BUCKET, tmp_path / "copies")
     for key in list(found.list("")):
         found.delete(key)
@@ -62,7 +56,7 @@ def unfinished(store: S3Store) -> list[str]:
 
 
 def test_a_gateway_killed_in_an_upload_costs_only_time(ceph: Ceph, store: S3Store) -> None:
-    starting = threading.Timer(1.0, ceph.start)
+    starting = threading.Timer(0.2, ceph.start)
 
     def kill() -> None:
         ceph.kill_gateway()
@@ -101,7 +95,7 @@ def test_a_gateway_that_stays_away_is_said_and_leaves_nothing_to_see(
 
 def test_a_gateway_killed_in_a_read_costs_only_time(ceph: Ceph, store: S3Store) -> None:
     store.put("slugs/a", blocks(80))
-    starting = threading.Timer(1.0, ceph.start)
+    starting = threading.Timer(0.2, ceph.start)
     digest = hashlib.sha256()
     try:
         with store.open("slugs/a") as file:
@@ -154,6 +148,18 @@ def test_a_wrong_clock_is_said_as_such(ceph: Ceph, store: S3Store, tmp_path: Pat
 def test_a_bucket_that_is_not_there_is_said_as_such(ceph: Ceph, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="has no bucket 'nowhere-to-be-seen'"):
         S3Store(ceph.bucket("nowhere-to-be-seen"), tmp_path, MB).put("slugs/a", [b"x"])
+
+
+def test_https_with_an_authority_of_its_own(ceph: Ceph, store: S3Store, tmp_path: Path) -> None:
+    secure = S3Store(ceph.bucket(BUCKET, endpoint=ceph.secure, ca=ceph.ca), tmp_path, 1 << 30)
+    assert secure.put("slugs/a", blocks(20)) == 20 * MB
+    secure.put("caches/a", [b"small"])
+    assert secure.local("slugs/a").stat().st_size == 20 * MB
+    with store.open("caches/a") as file:
+        assert file.read() == b"small"
+    stranger = S3Store(ceph.bucket(BUCKET, endpoint=ceph.secure), tmp_path, MB)
+    with pytest.raises(Refused, match=r"is not trusted: .*POGO_STORE_CA names the file"):
+        stranger.size("slugs/a")
 
 
 def test_a_full_store_is_said_and_heals(ceph: Ceph, store: S3Store) -> None:
@@ -220,17 +226,17 @@ def line_to(ceph: Ceph) -> Iterator[Line]:
 
 def test_a_slow_store_is_waited_for_but_not_for_ever(ceph: Ceph, store: S3Store, tmp_path: Path) -> None:
     with line_to(ceph) as line:
-        bucket = ceph.bucket(BUCKET, endpoint=line.endpoint, silence=0.5, patience=1.0)
-        slow = S3Store(bucket, tmp_path, MB)
+        slow = S3Store(ceph.bucket(BUCKET, endpoint=line.endpoint), tmp_path, MB)
         line.delay = 0.1
         assert slow.put("slugs/a", blocks(20)) == 20 * MB
         with slow.open("slugs/a") as file:
             assert file.read(4 * MB) == BLOCK * 4
-        line.delay = 1.5
+        hasty = S3Store(ceph.bucket(BUCKET, endpoint=line.endpoint, silence=0.2, patience=0.3), tmp_path, MB)
+        line.delay = 1.0
         with pytest.raises(Unavailable, match="no answer in time"):
-            slow.size("slugs/a")
-        with pytest.raises(Unavailable, match="no answer in time"):
-            slow.put("slugs/b", [b"x"])
+            hasty.size("slugs/a")
+        with pytest.raises(Unavailable, match="no answer in time; it may be full"):
+            hasty.put("slugs/b", [b"x"])
 
 
 def test_bytes_that_change_on_their_way_are_noticed(ceph: Ceph, store: S3Store, tmp_path: Path) -> None:

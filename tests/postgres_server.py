@@ -28,6 +28,7 @@ class Server:
 
     def __init__(self) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="pogo-pg-"))
+        (self.directory / "pid").write_text(str(os.getpid()))  # bin/test clears away what a killed run has left
         self.programs = max(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
         self.identity: tuple[str, ...] = ()
         if os.geteuid() == 0:

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import structlog
 from cryptography.fernet import Fernet, MultiFernet
 from sqlalchemy import Connection, PoolProxiedConnection, create_engine, event, func, select, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NoResultFound, TimeoutError
@@ -24,6 +25,7 @@ from pogo.services import audit, events, postgres
 if TYPE_CHECKING:
     from alembic.config import Config
 
+log = structlog.get_logger()
 T = TypeVar("T")
 
 
@@ -181,7 +183,8 @@ def _explained() -> Iterator[None]:
         if state == "53100" or "is full" in said or "No space" in said or "disk I/O" in said:
             raise StorageFull from error
         if error.connection_invalidated or _may_pass(error, state):
-            raise Unavailable(f"The database does not answer ({said}). Try again in a moment.") from error
+            log.warning("the database does not answer", error=said)  # it names the server: not for who called the API
+            raise Unavailable("The database does not answer. Try again in a moment.") from error
         raise
     except TimeoutError as error:  # of the pool
         raise Unavailable("The database has too much to do. Try again in a moment.") from error

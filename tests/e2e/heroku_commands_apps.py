@@ -78,7 +78,7 @@ CONFIG = Chapter(
         ),
         step("config:remove B -a {app}", "Unsetting B and restarting {app}... done, v4"),
         step(EDITOR),
-        step("$ EDITOR=$PWD/edit heroku config:edit -a {app}", then=has(APP + "/config-vars", EDITED="yes")),
+        step("$ echo y | EDITOR=$PWD/edit heroku config:edit -a {app}", then=has(APP + "/config-vars", EDITED="yes")),
         step("buildpacks -a {app}", "{app} has no Buildpacks"),
         step(
             "buildpacks:set heroku/python -a {app}",

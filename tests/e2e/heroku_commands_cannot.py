@@ -73,6 +73,5 @@ ELSEWHERE = {
     "ps:exec": "test_heroku_cli.py::test_inside_a_running_dyno",
     "ps:forward": "test_heroku_cli.py::test_inside_a_running_dyno",
     "ps:socks": "test_heroku_cli.py::test_inside_a_running_dyno",
-    "run": "test_heroku_cli.py::test_the_life_of_an_app",
     "sessions:destroy": "test_heroku_accounts.py::test_login_with_two_factors",
 }

@@ -26,6 +26,7 @@ DYNOS = Chapter(
         step("ps:wait -a {app}"),
         step("ps -a {app}", "=== web \\(Basic\\): python3 server.py \\(1\\)", "worker.2: up"),
         step("ps:type worker=basic -a {app}", "worker"),
+        step("ps:resize -a {app}", "worker +Basic +2"),
         step("ps:stop worker.1 -a {app}", "Stopping dyno worker.1 on {app}... done"),
         step("ps:kill worker.2 -a {app}", "Stopping dyno worker.2 on {app}... done"),
         step(
@@ -34,6 +35,7 @@ DYNOS = Chapter(
             then=has(APP + "/dynos", name="worker.1", state="up"),
         ),
         step("run:detached -a {app} -- echo detached", "Running echo detached on {app}... done"),
+        step("run -a {app} --exit-code -- 'echo by $DYNO; (exit 9)'", "^by run\\.\\d+", status=9),
         step("rake -a {app} -- -T", "rake here"),
         step("console -a {app}", "console here"),
         step("ps:wait -a {app}"),
@@ -58,6 +60,7 @@ PIPELINES = Chapter(
             "Rolling back {app} to v2... done, v4",
             then=Page("{app}", "(none)", "/env/K"),
         ),
+        step("rollback v3 -a {app}", "Rolling back {app} to v3... done, v5", then=Page("{app}", "1", "/env/K")),
         step("releases:output -a {app}", "released"),
         step("releases:retry -a {app}", "must have a release-phase", status=2, partly=UNLISTED),
         step(

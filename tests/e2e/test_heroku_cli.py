@@ -13,9 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from edge_installation import handshake
 from installation import Installation
-from made_certificates import make as make_certificate
 from small_apps import change, make, small
 from terminal import Terminal
 from waiting import eventually
@@ -66,62 +64,6 @@ def heroku(platform: Installation, program: Path) -> Heroku:
     work = make(platform, "official", small("one"))
     platform.pogo("destroy", "--confirm", "official", cwd=work)
     return Heroku(platform, program, work)
-
-
-def test_the_life_of_an_app(platform: Installation, heroku: Heroku) -> None:
-    assert "admin@localhost" in heroku("whoami")
-    said = heroku("create", "official")
-    assert (
-        f"http://official.localhost:{platform.http_port}/ | https://localhost:{platform.https_port}/official.git"
-        in said
-    )
-    assert "official" in heroku("apps")
-
-    # git asks the CLI for the password, by the credential helper that it has set up for its host.
-    pushed = heroku.call("git", "push", "heroku", "main")
-    assert pushed.returncode == 0, pushed.stdout
-    assert "Verifying deploy... done." in pushed.stdout
-    eventually(lambda: platform.get("official").body == "one web.1")
-
-    assert "Setting GREETING and restarting official... done, v3" in heroku("config:set", "GREETING=good morning")
-    assert heroku("config:get", "GREETING") == "good morning\n"
-    eventually(lambda: platform.get("official", "/env/GREETING").body == "good morning")
-
-    assert "done, now running web at 2:Basic" in heroku("ps:scale", "web=2")
-    eventually(lambda: platform.pogo("ps", "-a", "official").count(": up ") == 2)
-    listed = heroku("ps")
-    assert "=== web (Basic): python3 server.py (2)" in listed
-    assert "web.2: up" in listed
-
-    log = heroku("logs", "-n", "100")
-    assert "app[api]: Scaled to web@2:Basic by user admin@localhost" in log
-    assert "heroku[web.1]: State changed from starting to up" in log
-
-    run = heroku.call("heroku", "run", "--exit-code", "echo $GREETING; (exit 9)")
-    assert run.returncode == 9, run.stdout
-    assert "good morning" in run.stdout
-
-    assert "v3" in heroku("releases")
-    assert "Rolling back official to v2... done, v4" in heroku("rollback", "v2")
-    eventually(lambda: platform.get("official", "/env/GREETING").body == "(none)")
-
-    made = make_certificate("www.official.example")
-    (heroku.work / "www.crt").write_text(made.pem)
-    (heroku.work / "www.key").write_text(made.key)
-    assert "SSL certificate is self signed." in heroku("certs:add", "www.crt", "www.key")
-    assert "done" in heroku("domains:add", "www.official.example")
-    assert "www.official.example" in heroku("domains")
-    assert re.search(r"www.official.example\s.*SNI\s+1", heroku("certs"))
-    eventually(lambda: handshake(platform.https_port, "www.official.example")[0] == "www.official.example")
-    eventually(lambda: platform.get("www.official.example").status == 200)
-    heroku("maintenance:on")
-    eventually(lambda: platform.get("official").status == 503)
-
-    refused = heroku.call("heroku", "ps:scale", "worker=1")
-    assert refused.returncode != 0
-    assert "Couldn't find that process type (worker)" in refused.stdout
-    heroku("destroy", "--confirm", "official")
-    eventually(lambda: platform.get("official").status == 404)
 
 
 def forward_a_port(platform: Installation, heroku: Heroku, app: str) -> None:

@@ -20,7 +20,7 @@ from small_apps import small
 from test_heroku_cli import Heroku, program
 
 __all__ = ["program"]  # a fixture
-AT_ONCE = 3
+AT_ONCE = 4
 PATIENCE = 40  # seconds until an effect has to be seen
 PROCFILE = """web: python3 server.py
 worker: python3 -c 'import time; time.sleep(9999)'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from heroku_commands import ALIASES
 from heroku_commands_cannot import CANNOT, ELSEWHERE
 from heroku_compatibility import CHAPTERS, DOCUMENT, cannot, compared, document, recorded, verdicts
 
@@ -21,6 +22,11 @@ def test_one_verdict_for_each_command() -> None:
     assert not cannot().keys() & ELSEWHERE.keys()
     assert sum(verdict != "cannot" for verdict, _ in verdicts().values()) >= 150
     assert len({chapter.app for chapter in CHAPTERS}) == len(CHAPTERS)
+
+
+def test_the_aliases_are_tried() -> None:
+    words = {step.line.removeprefix("$ ").split()[0] for chapter in CHAPTERS for step in chapter.steps}
+    assert ALIASES.keys() - words == {"login", "logout"}, "those two are in test_heroku_accounts.py"
 
 
 def test_other_tests_are_there() -> None:

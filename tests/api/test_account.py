@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from api_rig import Client, People, basic
 
@@ -155,3 +157,17 @@ def test_a_narrow_token_is_refused(everyone: People, app: App, ann: Client) -> N
     assert narrow.get("/apps/shop").headers["oauth-scope"] == "read"
     for answer in (narrow.get("/apps/shop/config-vars"), narrow.delete("/apps/shop")):
         assert (answer.status_code, answer.json()["id"]) == (403, "forbidden")
+
+
+def test_preferences_want_a_body(everyone: People) -> None:
+    ann = everyone.ann
+    for content in (b"", b"{", b"[]", b"null", b'{"timezone":'):
+        headers = {"Authorization": f"Bearer {ann.token}"}
+        answer: Any = ann.http.request("PATCH", "/users/~/preferences", headers=headers, content=content)
+        assert answer.status_code in (400, 422), (content, answer.text)
+
+
+def test_a_token_without_an_end(everyone: People) -> None:
+    for body in ({"expires_in": None}, {}):
+        made = everyone.ann.post("/oauth/authorizations", body)
+        assert (made.status_code, made.json()["access_token"]["expires_in"]) == (201, None), made.text

@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     store_region: str = "us-east-1"
     store_ca: str = ""
     store_cache_mb: int = Field(default=10240, ge=64)
+    store_patience: float = Field(default=20, ge=0.1)
     containers: str = "lxc"
     subnet: IPv4Network = IPv4Network("10.83.0.0/16")
     uid_base: int = 1_000_000_000

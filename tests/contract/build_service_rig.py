@@ -26,6 +26,7 @@ from pogo.services import apps, builds, people
 from pogo.services.database import Database
 from pogo.services.platform import Platform
 from pogo.settings import Settings
+from pogo.store import BlobStore
 from pogo.store.files import FileStore
 
 PACK = {
@@ -38,9 +39,12 @@ PACK = {
 class Service:
     """A platform whose daemon is the loop of builds; it can be killed and started again."""
 
-    def __init__(self, agent: AgentProcess, db: Database, directory: Path, **settings: Any) -> None:
+    def __init__(
+        self, agent: AgentProcess, db: Database, directory: Path, store: BlobStore | None = None, **settings: Any
+    ) -> None:
         self.agent = agent
         self.directory = directory
+        self.store = store or FileStore(directory / "store")
         self.settings = Settings(state_dir=directory, default_stack=STACK, **settings)
         self.settings.tmp_dir.mkdir(exist_ok=True)
         self.db = db
@@ -54,7 +58,7 @@ class Service:
         return Platform(
             settings=self.settings,
             db=self.db,
-            store=FileStore(self.directory / "store"),
+            store=self.store,
             logs=FileLogs(self.directory / "logs", 1000),
             transcripts=Transcripts(self.directory / "transcripts"),
             containers=self.containers,
@@ -147,8 +151,10 @@ class Service:
 
 
 @asynccontextmanager
-async def service(agent: AgentProcess, db: Database, directory: Path, **settings: Any) -> AsyncIterator[Service]:
-    made = Service(agent, db, directory, **settings)
+async def service(
+    agent: AgentProcess, db: Database, directory: Path, store: BlobStore | None = None, **settings: Any
+) -> AsyncIterator[Service]:
+    made = Service(agent, db, directory, store, **settings)
     try:
         yield made
     finally:

@@ -239,10 +239,11 @@ def test_a_store_that_is_down_is_waited_for(run: Callable[..., None]) -> None:
         in_the_way = it.directory / "store" / "slugs"
         in_the_way.write_text("no directory")
         build = it.push("echo built")
-        await it.said(build, "store for slugs does not answer. This build waits, and tries again.")
+        await it.said(build, "store for slugs fails: The object store cannot be written")
+        await it.said(build, "This build waits, and tries again.")
         in_the_way.unlink()
         assert (await it.ended(build)).status == "succeeded"
-        assert it.output(build).count("does not answer") == 1
+        assert it.output(build).count("store for slugs fails") == 1
 
     run(scenario)
 

@@ -126,11 +126,11 @@ def test_wrong_keys_are_said_as_such(ceph: Ceph, store: S3Store, tmp_path: Path,
     stranger = S3Store(ceph.bucket(BUCKET, keys=keys), tmp_path, MB)
     began = time.monotonic()
     for data in ([b"x"], blocks(20)):
-        with pytest.raises(Refused, match=r"wrong keys|refuses our keys"):
+        with pytest.raises(Refused, match="refuses our keys"):
             stranger.put("slugs/a", data)
-    with pytest.raises(Refused, match=r"wrong keys|refuses our keys"):
+    with pytest.raises(Refused, match="refuses our keys"):
         stranger.open("slugs/a")
-    with pytest.raises(Refused, match="wrong keys"):
+    with pytest.raises(Refused, match=r"refuses our keys \((InvalidAccessKeyId|SignatureDoesNotMatch)\)"):
         stranger.size("slugs/a")
     assert time.monotonic() - began < 10, "it was tried again"
     assert "x" * 40 not in repr(keys)

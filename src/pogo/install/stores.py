@@ -6,6 +6,7 @@ import hashlib
 import os
 import pwd
 import secrets
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def ensure(settings: Settings, environ: Mapping[str, str], user: pwd.struct_pass
     """
     keys = given_keys(environ)
     store = opened(settings, keys)
+    _certificates_for(user, settings)
     id = _id(settings)
     try:
         if not id.exists():
@@ -60,6 +62,18 @@ def opened(settings: Settings, keys: Keys | None) -> BlobStore:
     if isinstance(store, S3Store):
         store.ensure_bucket()
     return store
+
+
+def _certificates_for(user: pwd.struct_passwd, settings: Settings) -> None:
+    """Raises PogoError where root can read POGO_STORE_CA, and pogod could not."""
+    if settings.store_ca and settings.store.startswith("s3:"):
+        head = ["/usr/bin/head", "--bytes=1", settings.store_ca]
+        done = subprocess.run(
+            head, user=user.pw_uid, group=user.pw_gid, extra_groups=[], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            why = done.stderr.strip().rpartition(": ")[2]
+            raise PogoError(f"POGO_STORE_CA={settings.store_ca} cannot be read by the user {user.pw_name} ({why}).")
 
 
 def save_keys(settings: Settings, keys: Keys, user: pwd.struct_passwd) -> None:

@@ -251,11 +251,11 @@ class Steps:
             except (StorageFull, ContainerError):
                 raise
             except (Unavailable, OSError) as error:
-                log.warning("the object store does not answer", build=self.build.id, error=str(error))
+                log.warning("the object store fails", build=self.build.id, error=str(error))
                 if clock() > deadline:
-                    text = f"The platform's store for slugs has not answered for {STORE_PATIENCE / 60:.0f} minutes."
+                    text = f"The platform's store for slugs has failed for {STORE_PATIENCE / 60:.0f} minutes: {error}"
                     raise BuildFailed(f"{text} Nothing was released. Push again later.") from error
                 if not tries:
-                    self.say("The platform's store for slugs does not answer. This build waits, and tries again.")
+                    self.say(f"The platform's store for slugs fails: {error}", "This build waits, and tries again.")
             await asyncio.sleep(STORE_PAUSES[min(tries, len(STORE_PAUSES) - 1)])
             tries += 1

@@ -39,5 +39,6 @@ def open_store(settings: Settings, keys: Keys | None = None) -> BlobStore:
         region=settings.store_region,
         keys=keys or Keys.read(settings.store_keys),
         ca=settings.store_ca,
+        patience=settings.store_patience,
     )
     return S3Store(bucket, settings.copies_dir, settings.store_cache_mb << 20)

@@ -99,7 +99,12 @@ class Client:
             with self.response(method, key, query, body, headers) as got, breaking(method):
                 return Answer(got.status, dict(_lower(got)), got.read())
 
-        return self.insist(once, f"{method} {key or self.bucket.name}", patience=patience)
+        try:
+            return self.insist(once, f"{method} {key or self.bucket.name}", patience=patience)
+        except Refused:
+            if method == "HEAD":  # its answer has no body with the reason; this one has
+                self.request("GET", "", {"list-type": "2", "max-keys": "1"}, patience=patience)
+            raise
 
     def skew(self) -> float:
         """Seconds by which our clock is ahead of the store's, to the second."""

@@ -22,7 +22,7 @@ from pogo.store import s3
 from pogo.store.copies import RECENT
 from pogo.store.s3 import S3Store
 from pogo.store.s3_client import Refused
-from pogo.store.s3_signature import BadKeys, Keys
+from pogo.store.s3_signature import Keys
 
 MB = 1 << 20
 BUCKET = "pogo-objects"
@@ -306,22 +306,6 @@ def test_the_least_recently_used_copies_go_and_what_was_just_given_out_stays(
     assert first[2].exists()
     with pytest.raises(NotFound):
         small.local(slug_key(b"none"))
-
-
-def test_the_file_of_the_keys_is_for_its_owner_alone(tmp_path: Path) -> None:
-    file = tmp_path / "store.key"
-    with pytest.raises(BadKeys, match="No such file"):
-        Keys.read(file)
-    file.write_text("AWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY = b\n")
-    file.chmod(0o640)
-    with pytest.raises(BadKeys, match="chmod 600"):
-        Keys.read(file)
-    file.chmod(0o600)
-    assert Keys.read(file) == Keys("a", "b")
-    assert Keys.read(file) == Keys.read(file)
-    file.write_text("AWS_ACCESS_KEY_ID=a\n")
-    with pytest.raises(BadKeys, match="AWS_SECRET_ACCESS_KEY"):
-        Keys.read(file)
 
 
 LARGE = """

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import small_apps
-from ceph import Ceph, running
+from ceph import Ceph
 from installation import Failed, Installation, reserve
 from waiting import eventually
 
@@ -18,22 +22,24 @@ BUCKET = "pogo-objects"
 
 
 @pytest.fixture(scope="module")
-def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
-    with running(tmp_path_factory.mktemp("ceph")) as found:
-        found.store(BUCKET, tmp_path_factory.mktemp("copies"))
-        yield found
-
-
-@pytest.fixture(scope="module")
 def platform(ceph: Ceph) -> Iterator[Installation]:
     installation = reserve()
+    certificates = installation.place / "ca.pem"
+    shutil.copyfile(ceph.ca, certificates)
+    given = {
+        "POGO_STORE_URL": f"s3://{BUCKET}",
+        "POGO_STORE_ENDPOINT": ceph.secure,
+        "POGO_STORE_CA": str(certificates),
+        "POGO_STORE_PATIENCE": "2",
+        "AWS_ACCESS_KEY_ID": ceph.keys.access,
+        "AWS_SECRET_ACCESS_KEY": ceph.keys.secret,
+    }
     try:
-        installation.up(
-            POGO_STORE_URL=f"s3://{BUCKET}",
-            POGO_STORE_ENDPOINT=ceph.endpoint,
-            AWS_ACCESS_KEY_ID=ceph.keys.access,
-            AWS_SECRET_ACCESS_KEY=ceph.keys.secret,
-        )
+        certificates.chmod(0o600)
+        with pytest.raises(Failed, match=r"ca.pem cannot be read by the user \S+ \(Permission denied\)"):
+            installation.up(**given)
+        certificates.chmod(0o644)
+        installation.up(**given)
         yield installation
     finally:
         installation.remove()
@@ -44,6 +50,12 @@ def says(platform: Installation, app: str) -> str:
         return platform.get(app).body
     except OSError as error:
         return str(error)
+
+
+def data_checks(platform: Installation) -> dict[str, str]:
+    """What `pogo doctor` says of database and store, by name."""
+    rows = json.loads(platform.call("pogo", "doctor", "--json").stdout)
+    return {row["name"]: f"{row['level']}: {row['found']}" for row in rows if row["area"] == "Data"}
 
 
 def test_the_main_job_on_ceph(platform: Installation, ceph: Ceph, tmp_path: Path) -> None:
@@ -70,19 +82,37 @@ def test_the_main_job_on_ceph(platform: Installation, ceph: Ceph, tmp_path: Path
             small_apps.change(platform, work, small_apps.small("two"))
         platform.pogo("restart", "-a", "remote")
         eventually(lambda: says(platform, "remote").startswith("one web.1"))
+        assert data_checks(platform)["store"].startswith("failed: cannot be looked at: The object store at https://")
     finally:
         ceph.start()
+    assert data_checks(platform)["store"].startswith(f"ok: s3://{BUCKET} takes, gives and deletes")
+    assert data_checks(platform)["store's clock"] == "ok: goes with ours"
     platform.push(work)
     eventually(lambda: says(platform, "remote").startswith("two web.1"))
 
 
-def test_the_store_is_changed_while_apps_run(platform: Installation, ceph: Ceph) -> None:
+def test_the_store_is_changed_while_apps_run_and_the_move_killed(
+    platform: Installation, ceph: Ceph, tmp_path: Path
+) -> None:
     eventually(lambda: says(platform, "remote").startswith("two web.1"))
     with pytest.raises(Failed, match="is not the store with the objects"):
         platform.up(POGO_STORE_URL=f"files:{platform.state}/store")
+    objects = FileStore(platform.state / "store")
+    ceph.store(BUCKET, tmp_path).put("installations/zz-large", (bytes(1 << 20) for _ in range(200)))
+    with subprocess.Popen(
+        ["pogo", "admin:migrate-store", f"files:{platform.state}/store"],
+        env=platform.environment, stdout=subprocess.DEVNULL, start_new_session=True,
+    ) as moving:  # fmt: skip
+        eventually(lambda: list((platform.state / "store").glob("installations/.put-*")))
+        os.killpg(moving.pid, signal.SIGKILL)
+    assert "installations/zz-large" not in objects.list("")
+    assert f"POGO_STORE_URL=s3://{BUCKET}" in (platform.state / "pogo.conf").read_text()
+    platform.pogo("restart", "-a", "remote")
+    eventually(lambda: says(platform, "remote").startswith("two web.1"))
+
     said = platform.pogo("admin:migrate-store", f"files:{platform.state}/store")
     assert "copied and read back" in said
-    objects = FileStore(platform.state / "store")
+    assert "installations/zz-large" in objects.list("")
     assert len(list(objects.list("slugs/"))) == 3
     shutil.rmtree(platform.state / "copies")
     platform.up()

@@ -285,6 +285,7 @@ OTHERS: dict[str, tuple[str, str]] = {
     "GET /users/{user}/preferences": ("member", "r"),
     "PATCH /users/{user}/preferences": ("member", "g"),
     "GET /users/{user}/sms-number": ("member", "r"),
+    "DELETE /users/{user}/two-factor": ("operator", "g"),
     "GET /users/~": ("caller", "identity"),
     "PATCH /users/~": ("caller", "g"),
     "DELETE /users/~": ("caller", "g"),

@@ -13,7 +13,7 @@ from pogo.containers import ContainerSpec, Limits
 from pogo.containers.memory import MemoryContainers
 from pogo.errors import PogoError
 from pogo.model import App, Release
-from pogo.services import dynos
+from pogo.services import audit, dynos
 from pogo.services.guests import KEY_SECONDS, Guests
 from pogo.services.inside import SECRET_SECONDS, Opening, Openings
 from pogo.services.platform import Platform
@@ -119,6 +119,29 @@ def test_the_exec_manager(everyone: People, app: App, platform: Platform, web: s
         assert everyone.ann.call("PUT", "/api/v2/web.1", {"client_key": PUBLIC}, **other).status_code == status
     assert everyone.ann.put("/api/v2/web.1", {"client_key": PUBLIC}).status_code == 422  # by Bearer: which app?
     assert everyone.ann.call("PUT", "/api/v2/web.1", {"client_key": "ssh-rsa x"}, **mine).status_code == 422
+
+
+def test_who_goes_into_a_dyno_is_on_record(everyone: People, app: App, platform: Platform, web: str) -> None:
+    settings = platform.settings
+    settings.ssh_address = "127.0.0.9"
+    settings.ssh_host_key.parent.mkdir(parents=True, exist_ok=True)
+    settings.ssh_host_key.with_suffix(".pub").write_text("ssh-ed25519 AAAA\n")
+    run = everyone.ann.post("/apps/shop/dynos", {"command": "bash -c secret-words"}).json()["name"]
+    assert run in str(audit.events(platform.db, limit=1)[0].changes)
+    inside = "/apps/shop/dynos/web.1"
+    mine = {"Authorization": basic("shop", everyone.ann.token or "")}
+    for method, path, body, headers in (
+        ("POST", inside, {"command": "echo secret-words"}, {}),
+        ("POST", f"{inside}/actions/copy", {"path": "secret-words"}, {}),
+        ("POST", f"{inside}/actions/forward", {"port": 80}, {}),
+        ("PUT", "/api/v2/web.1", {"client_key": PUBLIC}, mine),
+    ):
+        assert everyone.ann.call(method, path, body, **headers).status_code < 300, path
+        event = audit.events(platform.db, limit=1)[0]
+        assert event.action == f"{method} {path.replace('shop', '{app}').replace('web.1', '{dyno}')}"
+        assert (event.email, event.app_name, event.ip != "") == ("ann@example.com", "shop", True)
+        assert [(one["type"], one["change"], one["fields"]) for one in event.changes] == [("dynos", "enter", ["web.1"])]
+    assert "secret-words" not in str([event.changes for event in audit.events(platform.db)])
 
 
 def test_secrets_and_keys_end(everyone: People, app: App, platform: Platform, web: str) -> None:

@@ -11,9 +11,10 @@ import pytest
 from api_rig import Client, People, basic
 from sqlalchemy import select, update
 
-from pogo.model import FailedLogins, User, utcnow
+from pogo.errors import Unauthorized
+from pogo.model import FailedLogins, Passkey, User, utcnow
 from pogo.rules import passwords
-from pogo.services import logins, two_factor
+from pogo.services import audit, logins, people, two_factor
 from pogo.services.budgets import Budgets
 from pogo.services.database import Database
 from pogo.services.platform import Platform
@@ -116,6 +117,31 @@ def at(totp: pyotp.TOTP, monkeypatch: pytest.MonkeyPatch, step: int) -> str:
     """The code of a moment, which it then is."""
     monkeypatch.setattr("pogo.services.two_factor.time.time", lambda: step * two_factor.PERIOD + 1.0)
     return totp.generate_otp(step)
+
+
+def test_who_has_lost_both_factors(
+    everyone: People, authenticator: pyotp.TOTP, monkeypatch: pytest.MonkeyPatch, db: Database
+) -> None:
+    ann, user = everyone.ann, everyone.users["ann"]
+    code = at(authenticator, monkeypatch, 60_000_000)
+    ann.post("/account/two-factor/actions/confirm", {"code": code})
+    with db.write() as session:
+        row = Passkey(user_id=user.id, name="Phone", credential="x", public_key=b"x", sign_count=0, backed_up=False)
+        session.add(row)
+    _, login = people.authorize(db, user, "login", session=True)
+    path = "/users/ann@example.com/two-factor"
+    assert everyone.eve.delete(path).status_code == ann.delete(path).status_code == 403
+    assert everyone.root.delete(path.replace("ann", "none")).status_code == 404
+    assert log_in(everyone).json()["id"] == "two_factor"
+    assert everyone.root.delete(path).json()["two_factor_authentication"] is False
+    event = audit.events(db, limit=1)[0]
+    assert (event.email, event.action) == ("root@example.com", "DELETE /users/{user}/two-factor")
+    assert {"passkeys", "authorizations"} < {one["type"] for one in event.changes}
+    assert any(one["id"] == user.id and "totp" in one["fields"] for one in event.changes)
+    assert log_in(everyone).status_code == 201
+    assert ann.get("/account/passkeys").json() == []
+    with pytest.raises(Unauthorized):
+        people.whose_token(db, login)
 
 
 def test_two_factors(everyone: People, authenticator: pyotp.TOTP, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,6 +113,7 @@ OUR_COMMANDS = {
     "admin:invite",
     "admin:migrate-store",
     "admin:users",
+    "admin:users:2fa:disable",
     "admin:users:remove",
     "admin:users:reset",
     "apps:transfers",

@@ -14,7 +14,7 @@ from pogo.errors import InvalidParams, NotFound
 from pogo.model import App, Dyno, Release, utcnow
 from pogo.model.base import new_id
 from pogo.rules import sizes
-from pogo.services import events, releases, usage
+from pogo.services import audit, events, releases, usage
 from pogo.services.database import Database
 from pogo.services.people import sha256
 
@@ -87,6 +87,7 @@ def run(db: Database, app: App, request: RunRequest) -> tuple[Dyno, str]:
         )
         session.add(dyno)
         session.flush()
+        audit.tell(session, "dynos", dyno.id, "run", [dyno.name])
         return dyno, secret
 
 

@@ -12,7 +12,7 @@ from pogo.errors import InvalidParams
 from pogo.model import App
 from pogo.rules import launch, sizes
 from pogo.rules.features import EXEC, is_on
-from pogo.services import dynos
+from pogo.services import audit, dynos
 from pogo.services.database import Database
 
 SECRET_SECONDS = 60
@@ -31,7 +31,10 @@ class Inside:
 
 
 def enter(db: Database, app: App, dyno_name: str, env: Mapping[str, str] | None = None) -> Inside:
-    """The dyno by its name or id. NotFound: there is none; InvalidParams: it is not up, or the app forbids it."""
+    """The dyno by its name or id; who goes in is on record.
+
+    NotFound: there is none; InvalidParams: it is not up, or the app forbids it.
+    """
     if not is_on(EXEC, app.features):
         raise InvalidParams(
             f"Nobody may go into the dynos of {app.name}: the feature {EXEC} is off."
@@ -43,6 +46,8 @@ def enter(db: Database, app: App, dyno_name: str, env: Mapping[str, str] | None 
     own = launch.environment(
         dyno.release.config, {**dyno.env, **(env or {})}, dyno.name, dyno.port, sizes.find_size(dyno.size).memory
     )
+    with db.write() as session:
+        audit.tell(session, "dynos", dyno.id, "enter", [dyno.name])
     return Inside(app.id, dyno.name, dyno.container, dyno.address, own)
 
 

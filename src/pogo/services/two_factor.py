@@ -7,10 +7,11 @@ import secrets
 import time
 
 import pyotp
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from pogo.errors import InvalidParams
-from pogo.model import User, utcnow
+from pogo.model import Authorization, Passkey, PasskeySecret, User, utcnow
 from pogo.services.database import Database
 from pogo.services.people import sha256
 
@@ -57,6 +58,18 @@ def switch_off(db: Database, user: User) -> None:
     with db.write() as session:
         row = session.get_one(User, user.id)
         row.totp, row.totp_since, row.totp_step, row.recovery = None, None, 0, []
+
+
+def forget(db: Database, user: User) -> User:
+    """For who has lost them: the password alone is enough again. TOTP and passkeys go, sessions end, tokens stay."""
+    with db.write() as session:
+        row = session.get_one(User, user.id)
+        row.totp, row.totp_since, row.totp_step, row.recovery = None, None, 0, []
+        for table in (Passkey, PasskeySecret):
+            session.execute(delete(table).where(table.user_id == user.id))
+        mine = (Authorization.user_id == user.id, Authorization.session.is_(True))
+        session.execute(delete(Authorization).where(*mine))
+        return row
 
 
 def take(db: Database, user: User, code: str) -> bool:

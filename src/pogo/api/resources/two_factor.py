@@ -8,7 +8,8 @@ from pogo.api.answers import answer
 from pogo.api.bodies import Body, resource_router
 from pogo.api.caller import Me
 from pogo.api.resources.account import check_password
-from pogo.services import two_factor
+from pogo.api.show import people as show
+from pogo.services import people, two_factor
 
 router = resource_router()
 
@@ -48,3 +49,11 @@ def disable(me: Me, body: Password) -> Response:
     check_password(me, body.password)
     two_factor.switch_off(me.platform.db, me.user)
     return answer({"enabled": False})
+
+
+@router.delete("/users/{user}/two-factor")
+def forget(me: Me, user: str) -> Response:
+    """By the operator, for a person who has lost authenticator and passkeys: both are off, all sessions end."""
+    people.require_admin(me.user)
+    found = people.find_user(me.platform.db, user)
+    return answer(show.account(two_factor.forget(me.platform.db, found)))

@@ -90,6 +90,13 @@ def users(context: Context) -> None:
     output.table(names, lines)
 
 
+def forget_two_factor(context: Context) -> None:
+    email = context.args["email"]
+    with output.Action(f"Switching off the two factors of {output.paint(email, 'cyan', sys.stderr)}"):
+        context.api.delete(f"/users/{escape(email)}/two-factor")
+    sys.stderr.write(f"{email} has to log in again, by password; tokens that are no logins go on.\n")
+
+
 def remove(context: Context) -> None:
     with output.Action(f"Removing {output.paint(context.args['email'], 'cyan', sys.stderr)}"):
         context.api.delete(f"/users/{escape(context.args['email'])}")

@@ -54,6 +54,12 @@ COMMANDS = (
         ),
     ),
     Command("admin:users", "admin:users", "list the users of the platform (operator)", (), (JSON,)),
+    Command(
+        "admin:users:2fa:disable",
+        "admin:forget_two_factor",
+        "let a user log in by password alone who has lost authenticator and passkeys; ends all logins (operator)",
+        (EMAIL,),
+    ),
     Command("admin:users:remove", "admin:remove", "remove a user who owns no apps (operator)", (EMAIL,)),
     Command(
         "admin:users:reset", "admin:reset", "let a user set a new password: prints a URL (operator)", (EMAIL,), (JSON,)

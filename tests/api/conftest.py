@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from answered import SEEN, Recorder
 from api_rig import Client, People, RecordedHints, deploy
 from argon2 import PasswordHasher
 from heroku_schema import HerokuSchema, load
@@ -26,6 +27,10 @@ from pogo.services.database import Database
 from pogo.services.platform import Platform
 from pogo.settings import Settings
 from pogo.store.files import FileStore
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Recorder(config))
 
 
 @pytest.fixture(autouse=True)
@@ -67,8 +72,10 @@ def platform(settings: Settings, db: Database, hints: RecordedHints) -> Platform
 
 
 @pytest.fixture(scope="session")
-def heroku_schema() -> HerokuSchema:
-    return load()
+def heroku_schema(request: pytest.FixtureRequest) -> HerokuSchema:
+    schema = load()
+    schema.seen = request.config.stash[SEEN]
+    return schema
 
 
 @pytest.fixture(scope="session")

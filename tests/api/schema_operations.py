@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
-from urllib.parse import unquote
+
+from heroku_schema import plain
 
 ADD_ONS = "add-ons come with the stores"
 SPACES = "there are no private spaces: the whole platform is yours"
@@ -76,7 +77,7 @@ def operations(schema: Mapping[str, Any], served: Collection[str]) -> list[Opera
     found = []
     for resource, described in schema["definitions"].items():
         for link in described.get("links", []):
-            href = re.sub(r"\{.*?/definitions/([\w-]+)/definitions/.*?\}", r"{\1}", unquote(link["href"]))
+            href = plain(link["href"])
             routed = any(pattern.fullmatch(f"{link['method']} {href}") for pattern in patterns)
             reason = "" if routed else REASONS.get(resource, "")
             state = "routed" if routed else "absent"

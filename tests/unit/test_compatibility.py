@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from answered import proven
 from heroku_commands import ALIASES
 from heroku_commands_cannot import CANNOT, ELSEWHERE
-from heroku_compatibility import CHAPTERS, DOCUMENT, cannot, compared, document, recorded, verdicts
+from heroku_compatibility import ANSWERED, CHAPTERS, DOCUMENT, cannot, compared, document, recorded, verdicts
 
 E2E = Path(__file__).parents[1] / "e2e"
 
@@ -27,6 +28,12 @@ def test_one_verdict_for_each_command() -> None:
 def test_the_aliases_are_tried() -> None:
     words = {step.line.removeprefix("$ ").split()[0] for chapter in CHAPTERS for step in chapter.steps}
     assert ALIASES.keys() - words == {"login", "logout"}, "those two are in test_heroku_accounts.py"
+
+
+def test_most_operations_are_answered() -> None:
+    operations = recorded() or {}
+    assert sum(state == ANSWERED for state in operations.values()) >= 150
+    assert {key for key, state in operations.items() if state == ANSWERED} == proven()
 
 
 def test_other_tests_are_there() -> None:

@@ -35,9 +35,6 @@ def platform(ceph: Ceph) -> Iterator[Installation]:
         "AWS_SECRET_ACCESS_KEY": ceph.keys.secret,
     }
     try:
-        certificates.chmod(0o600)
-        with pytest.raises(Failed, match=r"ca.pem cannot be read by the user \S+ \(Permission denied\)"):
-            installation.up(**given)
         certificates.chmod(0o644)
         installation.up(**given)
         yield installation
@@ -95,6 +92,11 @@ def test_the_store_is_changed_while_apps_run_and_the_move_killed(
     platform: Installation, ceph: Ceph, tmp_path: Path
 ) -> None:
     eventually(lambda: says(platform, "remote").startswith("two web.1"))
+    certificates = platform.place / "ca.pem"
+    certificates.chmod(0o600)
+    with pytest.raises(Failed, match=r"ca.pem cannot be read by the user \S+ \(Permission denied\)"):
+        platform.up()
+    certificates.chmod(0o644)
     with pytest.raises(Failed, match="is not the store with the objects"):
         platform.up(POGO_STORE_URL=f"files:{platform.state}/store")
     objects = FileStore(platform.state / "store")

@@ -23,7 +23,7 @@ from pogo.store.s3_client import Broken, Bucket, Client, breaking, text_of
 
 log = structlog.get_logger()
 PART = 8 << 20  # S3: at least 5 MiB, at most 10,000 of them
-PARALLEL = 3
+PARALLEL = 4
 SMALL = 1 << 20  # read at once when it is opened
 ABANDONED = timedelta(days=1)
 ABORT_SECONDS = 5.0

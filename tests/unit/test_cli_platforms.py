@@ -45,6 +45,28 @@ def test_login_keeps_the_token_and_not_the_password(cli: Cli) -> None:
     assert os.listdir(os.path.dirname(platforms.config_path())) == ["config.json"]
 
 
+def test_login_in_a_browser(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BROWSER", raising=False)
+    begun = {"browser_url": "/auth/browser/page", "cli_url": "/auth/token", "token": "waits"}
+    cli.answer("POST /auth", begun)
+    cli.answer("GET /auth/token", {"access_token": "new"})
+    cli.answer("GET /account", {"email": EMAIL})
+    result = cli.run("login", "--browser")
+    assert (result.status, result.out) == (0, f"Logged in as {EMAIL}\n")
+    assert f"{cli.double.url}/auth/browser/page" in result.err
+    assert cli.requests[1].headers["authorization"] == "Bearer waits"
+    assert cli.requests[2].headers["authorization"] == "Bearer new"
+    assert platforms.find().token == "new"
+
+
+def test_login_refused_in_the_browser(cli: Cli) -> None:
+    cli.answer("POST /auth", {"browser_url": "/auth/browser/page", "cli_url": "/auth/token", "token": "waits"})
+    cli.answer("GET /auth/token", {"error": "The login was refused in the browser, or took too long."})
+    refused = cli.run("login", "--browser")
+    assert refused.status == 2 and "refused in the browser" in refused.err
+    assert platforms.find().token == TOKEN
+
+
 def test_login_with_a_wrong_password(cli: Cli) -> None:
     cli.answer("POST /oauth/authorizations", {"id": "unauthorized", "message": "Invalid credentials provided."}, 401)
     result = cli.run("login", stdin="\nwrong\n")

@@ -31,7 +31,6 @@ UNSUPPORTED = {
     ("apps:transfer", "bulk"): "transfer them one by one",
     ("apps:transfer", "confirm"): "it is not asked for: a transfer can be taken back",
     ("apps:info", "extended"): NO_EXTENDED,
-    ("auth:login", "browser"): "log in with e-mail and password",
     ("auth:login", "sso"): "log in with e-mail and password",
     ("domains", "columns"): USE_JSON,
     ("domains", "csv"): USE_JSON,
@@ -40,6 +39,7 @@ UNSUPPORTED = {
     ("domains", "no-wrap"): "nothing is wrapped",
     ("domains", "sort"): USE_JSON,
     ("drains", "extended"): NO_EXTENDED,
+    ("auth:login", "browser"): "a switch here: the browser is the usual one of the machine",
     ("labs:disable", "confirm"): "nothing is lost that could not be switched on again",
     ("ps", "extended"): NO_EXTENDED,
     ("reviewapps:disable", "autodeploy"): NO_CODE_HOST,
@@ -102,7 +102,7 @@ LEFT_OUT = {
 }
 
 #: Flags of ours on the official client's commands.
-OUR_FLAGS = {("auth:login", "host")}
+OUR_FLAGS = {("auth:login", "host"), ("auth:login", "browser")}
 
 #: Commands of ours.
 OUR_COMMANDS = {

@@ -10,6 +10,7 @@ from pogo.cli import output, platforms
 from pogo.cli.client import Api, basic, escape
 from pogo.cli.context import Context
 from pogo.cli.errors import ApiError, CliError, NotLoggedIn
+from pogo.cli.platforms import Platform
 
 EXPIRES_IN = 2_592_000
 
@@ -19,6 +20,9 @@ def login(context: Context) -> None:
     if os.environ.get("POGO_API_KEY"):
         raise CliError("Cannot log in with POGO_API_KEY set.\nRun unset POGO_API_KEY first.", 1)
     platform = platforms.find(context.option("host"))
+    if context.on("browser"):
+        _remember(platform._replace(token=_in_browser(platform)))
+        return
     sys.stderr.write(f"pogo: Enter your login credentials for {platform.api}\n")
     email = ask(f"Email [{platform.email}]: " if platform.email else "Email: ").strip() or platform.email
     if not email:
@@ -31,11 +35,31 @@ def login(context: Context) -> None:
         "scope": ["global"],
     }
     authorization = _authorize(api, email, password, body)
-    token = authorization["access_token"]["token"]
-    platform = platform._replace(token=token)
+    _remember(platform._replace(token=authorization["access_token"]["token"]))
+
+
+def _remember(platform: Platform) -> None:
     email = Api(platform).get("/account")["email"]
     platforms.remember(platform._replace(email=email))
     output.line(f"Logged in as {output.paint(str(email), 'green')}")
+
+
+def _in_browser(platform: Platform) -> str:
+    """A token, after the person has logged in on the page of the platform: as the official client does it."""
+    import webbrowser
+
+    api, nobody = Api(platform), {"Authorization": ""}
+    description = {"description": f"pogo login from {os.uname().nodename}"}
+    begun = api.call("POST", "/auth", description, headers=nobody)
+    url = f"{platform.api}{begun['browser_url']}"
+    sys.stderr.write(f"pogo: Log in on this page: {url}\n")
+    if sys.stderr.isatty() and (sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("BROWSER")):
+        webbrowser.open(url)
+    sys.stderr.write("pogo: Waiting for it, ten minutes at most…\n")
+    answer = api.call("GET", begun["cli_url"], headers={"Authorization": f"Bearer {begun['token']}"})
+    if "access_token" not in answer:
+        raise CliError(str(answer.get("error") or "The login has failed."), 2)
+    return str(answer["access_token"])
 
 
 def _authorize(api: Api, email: str, password: str, body: dict[str, Any]) -> Any:

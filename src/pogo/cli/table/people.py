@@ -97,11 +97,12 @@ COMMANDS = (
     Command(
         "auth:login",
         "auth:login",
-        "log in with e-mail and password",
+        "log in with e-mail and password, or in a browser",
         (),
         (
             Flag("expires-in", "e", "seconds until the token expires (30 days)", option=True, integer=True),
-            Flag("interactive", "i", "ask for e-mail and password (always so here)"),
+            Flag("browser", help="log in on a page of the platform, also by passkey", excludes=("interactive",)),
+            Flag("interactive", "i", "ask for e-mail and password (always so but with --browser)"),
             Flag("host", help="address of the platform, as https://host:port (pogo only)", option=True),
         ),
         ("login",),

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from api_rig import People
+from api_rig import People, queue
 from operations import OF_AN_APP
 from sqlalchemy import update
 
@@ -20,8 +20,8 @@ NO_CHANGE = {
     "POST /log-sessions",
     "POST /sources",
     "POST /builds",  # test_builds.py
-    "DELETE /builds/{build}",
-    "POST /dynos/{dyno}",
+    "DELETE /builds/{build}",  # below
+    "POST /dynos/{dyno}",  # these three: test_inside.py
     "POST /dynos/{dyno}/actions/copy",
     "POST /dynos/{dyno}/actions/forward",
     "POST /sni-endpoints",
@@ -82,4 +82,68 @@ def test_whatever_changes_an_app_is_on_record(everyone: People, app: App, dyno: 
             continue
         assert (event.email, event.app_name, event.ip != "") == ("ann@example.com", "shop", True), key
         assert event.changes and event.request_id and event.authorization_id, key
+    assert silent == []
+
+
+def test_whatever_changes_something_else_is_on_record(
+    everyone: People, app: App, release: Release, db: Database
+) -> None:
+    """Accounts, teams, pipelines and what the operator does; in an order in which each can be done."""
+    key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ ann@laptop"
+    steps: tuple[tuple[str, str, Any, str], ...] = (
+        ("ann", "PATCH /account", {"name": "Ann"}, ""),
+        ("ann", "POST /account/keys", {"public_key": key}, "key"),
+        ("ann", "DELETE /account/keys/{key}", None, ""),
+        ("ann", "POST /oauth/clients", {"name": "c", "redirect_uri": "https://c.example.com/"}, "client"),
+        ("ann", "PATCH /oauth/clients/{client}", {"name": "d"}, ""),
+        ("ann", "POST /oauth/clients/{client}/actions/rotate-credentials", None, ""),
+        ("ann", "DELETE /oauth/clients/{client}", None, ""),
+        ("ann", "POST /oauth/authorizations", {"description": "x"}, "authorization"),
+        ("ann", "PATCH /oauth/authorizations/{authorization}", {"description": "y"}, ""),
+        ("ann", "DELETE /oauth/authorizations/{authorization}", None, ""),
+        ("ann", "POST /account/two-factor", {"password": "correct horse"}, ""),
+        ("ann", "POST /account/app-transfers", {"app": "shop", "recipient": "bob@example.com"}, "transfer"),
+        ("ann", "DELETE /account/app-transfers/{transfer}", None, ""),
+        ("ann", "POST /teams", {"name": "guild"}, "team"),
+        ("ann", "PATCH /teams/{team}", {"name": "guild-two"}, ""),
+        ("ann", "PUT /teams/{team}/members", {"email": "bob@example.com", "role": "member"}, ""),
+        ("ann", "PUT /teams/{team}/invitations", {"email": "eve@example.com", "role": "member"}, "invitation"),
+        ("ann", "DELETE /teams/{team}/invitations/{invitation}", None, ""),
+        ("ann", "DELETE /teams/{team}", None, ""),
+        ("ann", "POST /pipelines", {"name": "line"}, "pipeline"),
+        ("ann", "PATCH /pipelines/{pipeline}", {"name": "line-two"}, ""),
+        ("ann", "PATCH /pipelines/{pipeline}/stage/{stage}/config-vars", {"A": "1"}, ""),
+        ("ann", "POST /pipeline-couplings", {"app": "shop", "pipeline": "line-two", "stage": "staging"}, "coupling"),
+        ("ann", "PATCH /pipeline-couplings/{coupling}", {"stage": "production"}, ""),
+        ("ann", "DELETE /pipeline-couplings/{coupling}", None, ""),
+        ("ann", "DELETE /pipelines/{pipeline}", None, ""),
+        ("ann", "DELETE /apps/{app}/builds/{build}", None, ""),
+        ("root", "POST /invitations", {"email": "new@example.com"}, "invite"),
+        ("root", "POST /users", {"email": "x@example.com", "password": "words and words"}, "user"),
+        ("root", "POST /password-resets", {"email": "x@example.com"}, ""),
+        ("root", "DELETE /users/{user}", None, ""),
+        ("root", "POST /buildpack-mirrors", {"prefix": "https://a.example/", "url": "https://b.example/"}, "mirror"),
+        ("root", "DELETE /buildpack-mirrors/{mirror}", None, ""),
+    )
+    ids = {"app": "shop", "stage": "review", "build": queue(db, app, everyone.users["ann"]).id}
+    silent = []
+    for who, operation, body, makes in steps:
+        method, _, path = operation.partition(" ")
+        client = getattr(everyone, who)
+        before = audit.events(db, limit=1)
+        answer: Any = client.http.request(
+            method,
+            re.sub(r"\{(\w+)\}", lambda match: ids[match[1]], path),
+            json=body,
+            headers={"Authorization": f"Bearer {client.token}"},
+        )
+        assert answer.status_code < 300, (operation, answer.text)
+        if makes:
+            ids[makes] = answer.json()["id"]
+        event = audit.events(db, limit=1)[0]
+        if event.action != operation or (before and event.number == before[0].number):
+            silent.append(operation)
+            continue
+        assert (event.email, event.ip != "") == (f"{who}@example.com", True), operation
+        assert event.changes and event.request_id and event.authorization_id, operation
     assert silent == []

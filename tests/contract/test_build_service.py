@@ -226,6 +226,7 @@ def test_killed_as_the_cache_is_saved(run: Callable[..., None], monkeypatch: pyt
         assert it.now(build).status == "succeeded" and it.platform.transcripts.finished(build.id)
         await it.kill()
         assert not list(it.platform.store.list("caches/"))
+        monkeypatch.undo()
         it.start()
         await it.ended(build)
         assert list(it.platform.store.list("caches/")) == [f"caches/{it.app.id}"]

@@ -128,8 +128,9 @@ def test_failed_boot_is_undone_and_explained(run: Callable[[Scenario], None], tm
         assert await rig.seen(spec.id) is None
         await asyncio.sleep(0.2)
         assert loops(tmp_path) == 0
-        with pytest.raises(ContainerError, match="slot"):
-            await rig.start(("exit", "0"), slot=20)
+        for slot in (0, 21):
+            with pytest.raises(ContainerError, match="slot .* from 1 to 20"):
+                await rig.start(("exit", "0"), slot=slot)
         with pytest.raises(ContainerError, match="no-such-file"):
             await rig.start(("exit", "0"), slug=tmp_path / "no-such-file")
 
@@ -150,14 +151,14 @@ async def main(containers):
     limits = Limits(memory=64 << 20)
     env = {"PATH": "/usr/bin:/bin"}
     make = ("sh", "-c", "echo hi; echo made > /pogo/out/f")
-    first = ContainerSpec("user-1", 0, sys.argv[4], make, env, limits, outputs=True)
+    first = ContainerSpec("user-1", 1, sys.argv[4], make, env, limits, outputs=True)
     await containers.start(first)
     print([frame.data async for frame in containers.logs("user-1")])
     await containers.collected("user-1", 1)
     target = Path(sys.argv[5])
     await containers.fetch("user-1", "f", target)
     print(target.read_text(), target.stat().st_uid == os.getuid())
-    await containers.start(ContainerSpec("user-2", 0, sys.argv[4], ("cat",), env, limits, stdin=True))
+    await containers.start(ContainerSpec("user-2", 1, sys.argv[4], ("cat",), env, limits, stdin=True))
     attachment = await containers.attach("user-2")
     await attachment.write(b"echo"); await attachment.write_eof()
     print(await attachment.read())

@@ -163,7 +163,8 @@ class TestBrokenOff:
         done = tree.push()
         assert done.status == 0, done.output
         assert not list(platform.repository.glob("objects/tmp_objdir-*"))
-        assert not list(platform.repository.rglob("*.lock"))
+        # HEAD is set after the answer, and locked for as long as that takes.
+        wait_for(lambda: not list(platform.repository.rglob("*.lock")))
 
     def test_an_app_destroyed_during_its_build(self, platform: Installation, tree: WorkTree, tmp_path: Path) -> None:
         tree.commit(f"say {tmp_path}/go", f"wait {tmp_path}/go")

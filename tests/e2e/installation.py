@@ -78,10 +78,12 @@ class Installation:
 
     @property
     def environment(self) -> dict[str, str]:
-        """For programs of the person: his own home, and `pogo` of this installation first on the path."""
-        kept = {
-            key: value for key, value in os.environ.items() if not key.startswith(("POGO_", "GIT_", "XDG_", "SUDO"))
-        }
+        """For programs of the person: his own home, and `pogo` of this installation first on the path.
+
+        CI: what it is set for is no person, and the official client writes in colours there.
+        """
+        others = ("POGO_", "GIT_", "XDG_", "SUDO")
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(others) and key != "CI"}
         path = f"{self.state / 'bin'}:{os.environ['PATH']}"
         return {**kept, "HOME": str(self.home), "PATH": path, "GIT_TERMINAL_PROMPT": "0"}
 

@@ -129,7 +129,7 @@ def test_failed_boot_is_undone_and_explained(run: Callable[[Scenario], None], tm
         await asyncio.sleep(0.2)
         assert loops(tmp_path) == 0
         for slot in (0, 21):
-            with pytest.raises(ContainerError, match="slot .* from 1 to 20"):
+            with pytest.raises(ContainerError, match=r"slot .* from 1 to 20"):
                 await rig.start(("exit", "0"), slot=slot)
         with pytest.raises(ContainerError, match="no-such-file"):
             await rig.start(("exit", "0"), slug=tmp_path / "no-such-file")

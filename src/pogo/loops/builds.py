@@ -82,6 +82,9 @@ class Builds:
         except (PogoError, OSError) as error:
             log.warning("cannot clear a build away", build=ended.id, error=str(error))
             await asyncio.sleep(CLEAR_AGAIN)
+        except Exception:
+            log.exception("cannot clear a build away", build=ended.id)
+            await asyncio.sleep(CLEAR_AGAIN)
 
     async def _work(self, build: Build) -> None:
         """One claimed build to its end; given up, with nothing done, when the claim is lost."""

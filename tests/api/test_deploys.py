@@ -134,6 +134,35 @@ def test_formation(ann: Client, app: App, release: Release, hints: RecordedHints
     assert ann.patch("/apps/shop/formation", {"updates": []}).json() == []
 
 
+def test_the_release_phase_is_listed_and_not_scaled(
+    ann: Client, app: App, release: Release, everyone: People, platform: Platform
+) -> None:
+    """As none of `release`, as soon as the newest release has one: by that the official CLI retries it."""
+    assert "release" not in [one["type"] for one in ann.get("/apps/shop/formation").json()]
+    made = deploy(platform.db, app, everyone.users["ann"], {"web": "x", "release": "migrate"})
+    listed = [(one["type"], one["quantity"], one["command"]) for one in ann.get("/apps/shop/formation").json()]
+    assert listed == [("web", 1, "python app.py"), ("release", 0, "migrate"), ("worker", 0, "python work.py")]
+    shown = ann.get("/apps/shop/formation/release").json()
+    assert ann.get(f"/apps/shop/formation/{shown['id']}").json() == shown
+    for quantity in (1, "+1", "-1"):
+        answer = ann.patch("/apps/shop/formation/release", {"quantity": quantity})
+        assert answer.status_code == 422 and "cannot be scaled" in answer.json()["message"]
+    everything = [{"type": one, "size": "standard-1x"} for one in ("web", "worker", "release")]
+    ann.patch("/apps/shop/formation", {"updates": everything})
+    assert ann.patch("/apps/shop/formation/release", {"quantity": 0}).json() == {
+        **ann.get("/apps/shop/formation/release").json(),
+        "id": shown["id"],
+        "size": "Standard-1X",
+    }
+    dyno = dynos.start_release_phase(platform.db, made.id)
+    assert dyno and dyno.size == "Standard-1X"
+    assert releases.conclude(platform.db, made.id, succeeded=False)
+    again = ann.post("/apps/shop/releases", {"slug": made.slug_id, "description": "Retry of v3"}).json()
+    assert (again["version"], again["status"]) == (4, "pending") and again["output_stream_url"]
+    deploy(platform.db, app, everyone.users["ann"])
+    assert ann.get("/apps/shop/formation/release").status_code == 404
+
+
 BAD_SCALING: list[tuple[object, int, str]] = [
     ({"quantity": 1}, 422, "`updates[0].type` is required"),
     ({"type": "web", "quantity": "many"}, 422, "Quantity 'many'"),

@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from pogo.errors import InvalidParams, NotFound
-from pogo.model import App, Dyno, Release, utcnow
+from pogo.model import App, Dyno, Formation, Release, utcnow
 from pogo.model.base import new_id
 from pogo.rules import sizes
 from pogo.services import audit, events, releases, usage
@@ -228,7 +229,7 @@ def start_release_phase(db: Database, release_id: str) -> Dyno | None:
                 kind="release",
                 type="release",
                 number=1000 + secrets.randbelow(9000),
-                size=sizes.DEFAULT_SIZE,
+                size=_phase_size(session, release.app_id),
                 command=release.slug.process_types[releases.RELEASE_TYPE],
                 state_at=utcnow(),
                 expires_at=utcnow() + timedelta(hours=1),  # Heroku: a release phase may take one hour
@@ -236,3 +237,9 @@ def start_release_phase(db: Database, release_id: str) -> Dyno | None:
             session.add(dyno)
             session.flush()
         return dyno
+
+
+def _phase_size(session: Session, app_id: str) -> str:
+    """What `ps:type release=…` has chosen."""
+    query = select(Formation.size).where(Formation.app_id == app_id, Formation.type == releases.RELEASE_TYPE)
+    return session.scalar(query) or sizes.DEFAULT_SIZE

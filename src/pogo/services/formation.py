@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -36,21 +37,41 @@ class Change:
 
 
 def list_formation(db: Database, app: App) -> list[FormationView]:
-    """Process types of the current release, `web` first, then by name."""
+    """Process types of the current release, `web` first, then by name.
+
+    Heroku lists the release phase, too, as none of `release`: its CLI does not retry a release phase otherwise.
+    """
     with db.read() as session:
         return _view(session, app)
 
 
 def _view(session: Session, app: App) -> list[FormationView]:
     commands = _commands(releases.current(session, app.id))
-    rows = session.scalars(select(Formation).where(Formation.app_id == app.id))
-    views = [FormationView(row, commands[row.type]) for row in rows if row.type in commands]
+    # Of the newest release, whatever became of it: what failed is what one wants to retry.
+    phase = _commands(releases.latest(session, app.id)).get(releases.RELEASE_TYPE)
+    commands = {type: command for type, command in commands.items() if type != releases.RELEASE_TYPE}
+    rows = {row.type: row for row in session.scalars(select(Formation).where(Formation.app_id == app.id))}
+    views = [FormationView(row, commands[type]) for type, row in rows.items() if type in commands]
+    if phase is not None:
+        views.append(FormationView(rows.get(releases.RELEASE_TYPE) or _release_row(app), phase))
     return sorted(views, key=lambda view: (view.row.type != "web", view.row.type))
 
 
+def _release_row(app: App) -> Formation:
+    """Of the release phase, in no table until its size is changed."""
+    return Formation(
+        id=str(uuid.uuid5(uuid.UUID(app.id), releases.RELEASE_TYPE)),
+        app_id=app.id,
+        type=releases.RELEASE_TYPE,
+        quantity=0,
+        size=sizes.DEFAULT_SIZE,
+        created_at=app.created_at,
+        updated_at=app.created_at,
+    )
+
+
 def _commands(release: Release | None) -> dict[str, str]:
-    types = release.slug.process_types if release and release.slug else {}
-    return {type: command for type, command in types.items() if type != releases.RELEASE_TYPE}
+    return release.slug.process_types if release and release.slug else {}
 
 
 def find_formation(db: Database, app: App, type_or_id: str) -> FormationView:
@@ -63,7 +84,7 @@ def find_formation(db: Database, app: App, type_or_id: str) -> FormationView:
 def scale(db: Database, app: App, changes: Sequence[Change]) -> list[FormationView]:
     """Apply all changes or none. Returns the changed types.
 
-    NotFound: process type unknown. InvalidParams: no number, above 100 dynos, no such size.
+    NotFound: process type unknown. InvalidParams: no number, above 100 dynos, any of the release phase, no such size.
     """
     with db.write() as session:
         views = {view.row.type: view for view in _view(session, app)}
@@ -78,6 +99,7 @@ def scale(db: Database, app: App, changes: Sequence[Change]) -> list[FormationVi
                 view.row.quantity = _quantity(view.row, change.quantity)
             if change.size is not None:
                 view.row.size = sizes.find_size(change.size).name
+                session.add(view.row)
         return [views[type] for type in dict.fromkeys(change.type for change in changes)]
 
 
@@ -85,6 +107,8 @@ def _quantity(row: Formation, text: str) -> int:
     if not QUANTITY.fullmatch(text):
         raise InvalidParams(f"Quantity {text!r} of {row.type} is not valid: a number, or +n or -n.")
     wanted = row.quantity + int(text) if text[0] in "+-" else int(text)
+    if row.type == releases.RELEASE_TYPE and wanted:
+        raise InvalidParams("The release phase cannot be scaled: it runs once for each release.")
     if not 0 <= wanted <= sizes.MAX_DYNOS:
         raise InvalidParams(f"Cannot scale {row.type} to {wanted}: the number must be 0 to {sizes.MAX_DYNOS}.")
     return wanted

@@ -66,11 +66,15 @@ def current_release(db: Database, app_id: str) -> Release | None:
         return current(session, app_id)
 
 
-def latest_release(db: Database, app_id: str) -> Release:
+def latest(session: Session, app_id: str) -> Release:
     """The newest release, whatever became of it. Every app has one."""
+    query = select(Release).where(Release.app_id == app_id).order_by(Release.version.desc()).limit(1)
+    return session.scalars(query).one()
+
+
+def latest_release(db: Database, app_id: str) -> Release:
     with db.read() as session:
-        query = select(Release).where(Release.app_id == app_id).order_by(Release.version.desc()).limit(1)
-        return session.scalars(query).one()
+        return latest(session, app_id)
 
 
 def slug_sizes(db: Database, app_ids: Sequence[str]) -> dict[str, int]:

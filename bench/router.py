@@ -21,7 +21,7 @@ from edge_installation import Edge, WebSocket, wait_until
 
 from bench.table import show
 from pogo.router import Backend, Routes, Server
-from pogo.router.config import PROGRAM, command, write
+from pogo.router.config import LOG_FIELDS, PROGRAM, Files, command, write
 from ports import free_port
 
 PACKAGES = ("wrk", "nghttp2-client", "nginx-light", "caddy")
@@ -31,6 +31,8 @@ ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SECONDS = 3
 SOCKETS = 5000
 DEPLOYS = 100
+HAND = "hand-written HAProxy"
+FULL = "the same with headers and log"
 APP = "app17-0.example.com"
 NEIGHBOUR = "app18-0.example.com"
 
@@ -76,6 +78,37 @@ backend dyno
     balance leastconn
     server dyno 127.0.0.1:{dyno} pool-purge-delay 60s pool-max-conn 500 pool-low-conn 64
 """
+# By hand as well, for one app, with what Heroku's contract asks of each request: headers, a retry, a line in the log.
+SAME = HAPROXY.replace(
+    "defaults\n",
+    """ring requests
+    format raw
+    maxlen 8192
+    size 33554432
+    server pogod unix@{log} log-proto octet-count
+defaults
+    http-reuse always
+    retries 3
+    retry-on conn-failure empty-response
+    option redispatch 1
+""",
+).replace(
+    "    default_backend dyno\n",
+    """    log ring@requests len 8192 format raw local0
+    log-format "{fields}"
+    http-request set-header X-Request-Id %[uuid()] unless {{ req.fhdr(x-request-id) -m reg ^[A-Za-z0-9-]{{20,200}}$ }}
+    http-request set-var(txn.request_id) req.fhdr(x-request-id)
+    http-request set-var(txn.host) req.fhdr(host)
+    http-request set-var(txn.fwd) src
+    http-request set-var(txn.path) pathq
+    http-request set-header X-Forwarded-Proto http
+    http-request set-header X-Forwarded-Port %[dst_port]
+    http-request set-header X-Request-Start %[date(0,ms)]
+    http-request add-header Via "%[req.ver] pogo"
+    http-response add-header Via "%[res.ver] pogo"
+    default_backend dyno
+""",
+)
 
 
 def measure() -> None:
@@ -96,9 +129,9 @@ def measure() -> None:
                     costs[name].append((_cpu(pids[name]) - before) / found[name][-1] / SECONDS)
         show(found, "req/s")
         print("  CPU of the proxy for a request, which other work on the machine hardly changes")
-        show({"hand-written HAProxy": costs.pop("hand-written HAProxy"), **costs}, "µs")
-        _ratio("ours / nginx", found["ours"], found["nginx"])
-        _ratio("ours / hand-written HAProxy", found["ours"], found["hand-written HAProxy"])
+        show({HAND: costs.pop(HAND), **costs}, "µs")
+        for name in ("nginx", HAND, FULL):
+            _ratio(f"ours / {name}", found["ours"], found[name])
         rate = int(median(found["ours"]) / 2)
         delays: dict[str, list[float]] = {name: [] for name in ports}
         for _ in range(ROUNDS):
@@ -107,7 +140,7 @@ def measure() -> None:
         print(f"  p99 at {rate} req/s, half of what ours can")
         show(delays, "ms")
         print(f"  p99 that ours adds to direct {median(delays['ours']) - median(delays['direct']):31.2f} ms")
-        _neighbour(ports["ours"])
+        _neighbour(ports)
         _sockets(edge)
         print(f"  load of the machine after: {os.getloadavg()[0]:.2f}")
 
@@ -142,20 +175,24 @@ def _ours() -> Iterator[_Pinned]:
 @contextmanager
 def _others(place: Path, edge: Edge) -> Iterator[tuple[dict[str, int], dict[str, int]]]:
     """Everything that runs: name → port, name → process."""
-    ports = {name: free_port() for name in ("direct", "nginx", "Caddy", "hand-written HAProxy")}
+    ports = {name: free_port() for name in ("direct", "nginx", "Caddy", HAND, FULL)}
     dyno = ports["direct"]
     values = {"place": place, "dyno": dyno}
     answer = 'return 200 "Hello, world\\n";'
     (place / "dyno.conf").write_text(NGINX.format(**values, name="dyno", port=dyno, answer=answer))
     (place / "nginx.conf").write_text(NGINX.format(**values, name="nginx", port=ports["nginx"], answer=PROXY))
     (place / "Caddyfile").write_text(CADDY.format(dyno=dyno, port=ports["Caddy"]))
-    (place / "haproxy.cfg").write_text(HAPROXY.format(dyno=dyno, port=ports["hand-written HAProxy"]))
+    (place / "haproxy.cfg").write_text(HAPROXY.format(dyno=dyno, port=ports[HAND]))
+    (place / "same.cfg").write_text(
+        SAME.format(dyno=dyno, port=ports[FULL], log=Files.of(edge.settings).log_socket, fields="\\t".join(LOG_FIELDS))
+    )
     caddy = ("caddy", "run", "--config", str(place / "Caddyfile"), "--adapter", "caddyfile")
     commands = (
         ("1", "nginx", "-c", str(place / "dyno.conf"), "-p", str(place)),
         ("0", "nginx", "-c", str(place / "nginx.conf"), "-p", str(place)),
         ("0", *caddy),
         ("0", str(PROGRAM), "-db", "-q", "-f", str(place / "haproxy.cfg")),
+        ("0", str(PROGRAM), "-db", "-q", "-f", str(place / "same.cfg")),
     )
     (place / "caddy").mkdir()
     environment = {**os.environ, "GOMAXPROCS": "1", "HOME": str(place / "caddy")}
@@ -163,9 +200,7 @@ def _others(place: Path, edge: Edge) -> Iterator[tuple[dict[str, int], dict[str,
     try:
         edge.run(edge.router.apply(routes(dyno)))
         ports["ours"] = edge.settings.http_port
-        pids = dict(
-            zip(("direct", "nginx", "Caddy", "hand-written HAProxy"), (one.pid for one in running), strict=True)
-        )
+        pids = dict(zip(("direct", "nginx", "Caddy", HAND, FULL), (one.pid for one in running), strict=True))
         assert edge.process is not None
         pids["ours"] = edge.process.pid
         time.sleep(2)
@@ -234,16 +269,22 @@ def _p99(port: int, rate: int, host: str = APP) -> float:
     return taken[len(taken) * 99 // 100] / 1000
 
 
-def _neighbour(port: int) -> None:
-    """p99 of an app with 500 requests a second, alone and while another one gets all that 200 connections can ask."""
-    flood = ("taskset", "-c", "1", "wrk", "-t1", "-c200", "-d60s", "-H", f"Host: {APP}", f"http://127.0.0.1:{port}/")
-    found: dict[str, list[float]] = {"p99 of an app alone": [], "p99 beside a flood of another app": []}
+def _neighbour(ports: dict[str, int]) -> None:
+    """p99 of an app with 500 requests a second, alone and while another one gets all that 200 connections can ask.
+
+    Beside it the hand-written one, which knows no apps: its share of the load is no neighbour's, but the same load.
+    """
+    found: dict[str, list[float]] = {f"{name}, {how}": [] for name in (HAND, "ours") for how in ("alone", "flooded")}
     for _ in range(ROUNDS):
-        found["p99 of an app alone"].append(_p99(port, 500, NEIGHBOUR))
-        with subprocess.Popen(flood, stdout=subprocess.DEVNULL) as flooding:
-            time.sleep(0.5)
-            found["p99 beside a flood of another app"].append(_p99(port, 500, NEIGHBOUR))
-            flooding.terminate()
+        for name in (HAND, "ours"):
+            url = f"http://127.0.0.1:{ports[name]}/"
+            flood = ("taskset", "-c", "1", "wrk", "-t1", "-c200", "-d60s", "-H", f"Host: {APP}", url)
+            found[f"{name}, alone"].append(_p99(ports[name], 500, NEIGHBOUR))
+            with subprocess.Popen(flood, stdout=subprocess.DEVNULL) as flooding:
+                time.sleep(0.5)
+                found[f"{name}, flooded"].append(_p99(ports[name], 500, NEIGHBOUR))
+                flooding.terminate()
+    print("  p99 of an app with 500 req/s, alone and beside a flood of another app")
     show(found, "ms")
 
 

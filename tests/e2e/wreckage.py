@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 from collections import Counter, defaultdict
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -264,25 +265,32 @@ def git_leftovers(platform: Installation, app: str) -> list[Path]:
 # -- logs
 
 
-def log(platform: Installation, app: str) -> list[Line]:
-    """The app's whole log, as it lies on the disk."""
+def log(platform: Installation, app: str, since: float = 0) -> list[Line]:
+    """The app's log, as it lies on the disk: all of it, or what was written since a unix time."""
     directory = platform.state / "logs" / answered(platform, f"/apps/{app}")["id"]
     lines = []
     for number in segments.numbers(directory):
+        if segments.path(directory, number).stat().st_mtime < since:
+            continue
         for raw in segments.path(directory, number).read_bytes().split(b"\n")[:-1]:
             line = segments.decode(raw, Filter())
-            if line is not None:
+            if line is not None and line.at >= since:
                 lines.append(line)
     return lines
 
 
-def check_ticks(platform: Installation, app: str) -> int:
-    """That no line of output of any dyno is lost, doubled or out of order. How many lines there were."""
+def check_ticks(platform: Installation, app: str, since: float = 0, without: Collection[str] = ()) -> int:
+    """That no line of output of any dyno is lost, doubled or out of order. How many lines there were.
+
+    Of dynos that were booted since a unix time; without: names of others.
+    """
     seen: dict[str, list[int]] = defaultdict(list)
-    for line in log(platform, app):
+    for line in log(platform, app, since):
         if line.text.startswith("tick "):
             _, boot, number = line.text.split()
-            seen[boot].append(int(number))
+            dyno, _, began = boot.partition("-")
+            if int(began) >= since * 1e9 and dyno not in without:
+                seen[boot].append(int(number))
     for boot, numbers in seen.items():
         assert numbers == list(range(len(numbers))), f"output of {boot}: {_breaks(numbers)}"
     return sum(map(len, seen.values()))

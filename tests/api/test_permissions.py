@@ -78,6 +78,16 @@ def test_each_role(everyone: People, app: App, release: Release, helpers: dict[s
             assert status not in (401, 403, 405, 500), (key, status)
 
 
+def test_whoever_may_see_an_app_sees_what_its_databases_have_done(
+    everyone: People, helpers: dict[str, Client], app: App
+) -> None:
+    """`pg:backups` and `data:maintenances`, whose paths begin differently."""
+    for path in ("/client/v11/apps/shop/transfers", "/data/maintenances/v1/apps/shop"):
+        assert helpers["view"].get(path).status_code == 200
+        assert everyone.eve.get(path).status_code == 403
+        assert everyone.nobody.get(path).status_code == 401
+
+
 def test_the_owner_and_the_operator(everyone: People, app: App, release: Release) -> None:
     for key, (_, _, body) in sorted(OF_AN_APP.items(), key=lambda one: one[0] == "DELETE "):
         if key.startswith("GET"):

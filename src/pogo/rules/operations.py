@@ -63,6 +63,7 @@ OF_APP = {
     "sni-endpoints": Need(_VIEW, _OPERATE),
     "sources": Need(_DEPLOY, _DEPLOY, runs=True),
     "telemetry-drains": Need(_VIEW, _OPERATE),
+    "transfers": Need(_VIEW, _OPERATE),
     "usage": Need(_VIEW, _MANAGE),
     "webhook-deliveries": Need(_VIEW, _OPERATE),
     "webhook-events": Need(_VIEW, _OPERATE),
@@ -118,8 +119,8 @@ def is_known(template: str) -> bool:
 
 
 def _resource(template: str) -> str:
-    """`dynos` of /apps/{app}/dynos/{dyno}, "" of /apps/{app}; the same below /teams, where apps of teams are."""
-    return (template.removeprefix("/teams").strip("/").split("/") + [""] * 3)[2]
+    """`dynos` of /apps/{app}/dynos/{dyno}, "" of /apps/{app}, wherever that stands: below /teams are apps of teams."""
+    return template.partition("/apps/{app}")[2].strip("/").partition("/")[0]
 
 
 def permits(scope: frozenset[str], method: str, path: str) -> bool:

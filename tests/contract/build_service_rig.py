@@ -72,7 +72,7 @@ class Service:
         self.platform.hints.bind(asyncio.get_running_loop())
         builds.drop_claims(self.db, "here")
         made = Builds(self.platform)
-        self.threads = threads.begin()
+        self.threads = threads.begin(self.platform)
         self.loop = asyncio.create_task(made.run())
         return made
 
@@ -80,7 +80,7 @@ class Service:
         if self.loop is not None:
             self.loop.cancel()
             await asyncio.gather(self.loop, return_exceptions=True)
-            await threads.end(self.threads)
+            await threads.end(self.platform, self.threads)
 
     def push(self, script: str, app: App | None = None, user: User | None = None) -> Build:
         """Queue a build of an app that carries its buildpack and what that runs."""

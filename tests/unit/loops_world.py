@@ -121,7 +121,7 @@ class World:
             keep_turning(held, "cleanup", Cleanup(platform).turn, 0.05),
             self.builds.run(),
         ]
-        self.threads = threads.begin()
+        self.threads = threads.begin(self.platform)
         self.tasks = [asyncio.create_task(work) for work in works]
         return dynos_loop
 
@@ -130,7 +130,7 @@ class World:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         if self.tasks:
-            await threads.end(self.threads)
+            await threads.end(self.platform, self.threads)
 
     def push(self, commit: str = "a" * 40) -> str:
         source = f"sources/{secrets.token_hex(4)}.tar"

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import loops_world
 import pytest
 from loops_world import World
 
-from pogo.errors import ContainerError
-from pogo.model import App, User
+from pogo.containers import ContainerSpec, Observed
+from pogo.errors import ContainerError, Unavailable
+from pogo.loops.booting import AT_ONCE
+from pogo.model import App, User, utcnow
 from pogo.router.memory import MemoryRouter
 from pogo.rules import sizes
 from pogo.services import apps, builds, dynos, formation, releases
+from pogo.store.files import FileStore
 
 pytestmark = pytest.mark.anyio
 world = loops_world.world
@@ -99,6 +105,54 @@ async def test_a_boot_that_is_refused_is_a_crash_with_a_reason(world: World) -> 
     formation.scale(world.platform.db, world.app, [formation.Change("worker", "1")])
     await world.until(lambda: "heroku[worker.1]: The stack image is missing" in world.log())
     await world.until(lambda: world.states() == {"web.1": "up", "worker.1": "up"})  # the next try goes well
+
+
+class Away(FileStore):
+    """Does not give one object, and takes its time to say so, until it is back."""
+
+    missing = ""
+
+    def local(self, key: str) -> Path:
+        if key == self.missing:
+            time.sleep(0.2)
+            raise Unavailable("The object store at http://store does not answer.")
+        return super().local(key)
+
+
+async def test_a_boot_waits_for_the_store_and_others_do_not(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five dynos wait for one fetch; other apps boot meanwhile; the time to bind a port begins when it is there."""
+    world.platform.settings.boot_timeout = 60
+    away = world.platform.store = Away(world.platform.settings.state_dir / "store")
+    world.start()
+    world.push()
+    await world.until(lambda: world.states() == {"web.1": "up"})
+    (away.missing,) = away.list("slugs/")
+    formation.scale(world.platform.db, world.app, [formation.Change("web", "6")])
+    line = "]: The platform's store for slugs fails: The object store at http://store does not answer."
+    await world.until(lambda: len([text for text in world.log() if line in text]) == 5)
+    other = apps.create_app(world.platform.db, world.user, "other", "pogo-13", 10)
+    away.put("sources/other.tar", [b"tar"])
+    builds.start_build(world.platform.db, other, world.user, "sources/other.tar", "b" * 40)
+    world.platform.hints.wake("builds")
+    await world.until(lambda: [one.state for one in dynos.list_dynos(world.platform.db, other)] == ["up"])
+    waiting = [one for one in dynos.list_dynos(world.platform.db, world.app) if one.state == "starting"]
+    assert len(waiting) == 5
+    await world.until(lambda: utcnow() - max(one.state_at for one in waiting) > timedelta(seconds=AT_ONCE))
+
+    begun = {}
+    boot = world.containers.start
+
+    async def start(spec: ContainerSpec) -> Observed:
+        begun[spec.id] = next(
+            one.state_at for one in dynos.list_dynos(world.platform.db, world.app) if one.container == spec.id
+        )
+        return await boot(spec)
+
+    monkeypatch.setattr(world.containers, "start", start)
+    back, away.missing = utcnow(), ""
+    await world.until(lambda: set(world.states().values()) == {"up"})
+    assert len([text for text in world.log() if line in text]) == 5, "it is told once"
+    assert len(begun) == 5 and min(begun.values()) >= back
 
 
 async def test_a_crash_is_recorded_with_its_last_output(world: World) -> None:

@@ -46,13 +46,13 @@ def _own_upload(platform: Platform, url: str) -> str | None:
 
 async def _stored(platform: Platform, key: str) -> AsyncIterator[bytes]:
     try:
-        file = await asyncio.to_thread(platform.store.open, key)
+        file = await platform.ask_store(platform.store.open, key)
     except NotFound:
         raise InvalidParams("Nothing was uploaded to that source yet. PUT the archive to its put_url first.") from None
 
     async def chunks() -> AsyncIterator[bytes]:
         with file:
-            while chunk := await asyncio.to_thread(file.read, CHUNK):
+            while chunk := await platform.ask_store(file.read, CHUNK):
                 yield chunk
 
     return chunks()

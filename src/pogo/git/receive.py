@@ -122,7 +122,7 @@ class Receiver:
             return PlainTextResponse("This push has nothing to build.\n", 409)
         body = _Body(request)
         try:
-            await asyncio.to_thread(platform.store.put, push.source, body.chunks())
+            await platform.ask_store(platform.store.put, push.source, body.chunks())
             app = await platform.call(access.find_app, push.user, push.app.id)
             with audit.acting(push.actor):
                 push.build = await platform.call(builds.start_build, app, push.user, push.source, deploy.new)
@@ -139,7 +139,7 @@ class Receiver:
 
     async def _let_go(self, source: str) -> None:
         try:
-            await asyncio.to_thread(self.platform.store.delete, source)
+            await self.platform.ask_store(self.platform.store.delete, source)
         except PogoError as error:  # the pusher hears what went wrong first; `sweep` deletes it at the next start
             log.warning("the source of no build is left in the store", key=source, error=error.message)
 

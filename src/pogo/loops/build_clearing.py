@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,7 @@ async def clear(platform: Platform, build: Build) -> None:
     if build.status == "succeeded":
         await _save_cache(platform, build)
     await remove_containers(platform, build)
-    await asyncio.to_thread(platform.store.delete, build.source)
+    await platform.ask_store(platform.store.delete, build.source)
     await platform.call(builds.cleared, build)
 
 
@@ -62,13 +61,13 @@ async def _save_cache(platform: Platform, build: Build) -> None:
             await insist(partial(platform.containers.fetch, container(build, "pack"), "cache.tar.zst", file))
             if file.stat().st_size > platform.settings.build_cache_mb << 20:
                 return  # the pusher was told: see `Builds`
-            await asyncio.to_thread(platform.store.put_file, cache_key(build.app_id), file)
+            await platform.ask_store(platform.store.put_file, cache_key(build.app_id), file)
         except (ContainerError, NotFound):
             return  # its container is gone: killed after it was removed, or with the machine
         except (PogoError, OSError) as error:
             log.warning("a build cache is not saved", build=build.id, error=str(error))
         if not await platform.call(builds.may_save_cache, build):
-            await asyncio.to_thread(platform.store.delete, cache_key(build.app_id))  # purged meanwhile
+            await platform.ask_store(platform.store.delete, cache_key(build.app_id))  # purged meanwhile
 
 
 async def clear_strays(platform: Platform) -> None:

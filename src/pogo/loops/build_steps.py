@@ -247,7 +247,7 @@ class Steps:
         deadline, tries = clock() + STORE_PATIENCE, 0
         while True:
             try:
-                return await asyncio.to_thread(action)
+                return await self.platform.ask_store(action)
             except (StorageFull, ContainerError):
                 raise
             except (Unavailable, OSError) as error:

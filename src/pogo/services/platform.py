@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol, TypeVar
 
 from pogo.containers import Containers, Execution
@@ -21,6 +23,7 @@ from pogo.settings import Settings
 from pogo.store import BlobStore
 
 T = TypeVar("T")
+STORE_THREADS = 32
 
 
 class Transcripts(Protocol):
@@ -79,6 +82,7 @@ class Platform:
     """One running pogod. node: this host's name in leases and claims. samples: the last ones of all dynos.
 
     openings: of the attach server, besides one-off dynos. guests: who may come by SSH. traffic: requests, counted.
+    store_threads: for calls of the object store. One that does not answer holds them, and not those of the database.
     """
 
     settings: Settings
@@ -95,6 +99,7 @@ class Platform:
     guests: Guests = field(default_factory=Guests)
     budgets: Budgets = field(default_factory=Budgets)
     traffic: Traffic = field(init=False)
+    store_threads: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, STORE_THREADS, "store"))
 
     def __post_init__(self) -> None:
         self.traffic = Traffic(self.settings.state_dir / "traffic")
@@ -102,6 +107,10 @@ class Platform:
     async def call(self, function: Callable[..., T], /, *args: object, **kwargs: object) -> T:
         """Run a service in a thread, with the database as its first argument."""
         return await asyncio.to_thread(function, self.db, *args, **kwargs)
+
+    async def ask_store(self, action: Callable[..., T], /, *args: object) -> T:
+        """Run what calls the object store in one of its threads."""
+        return await asyncio.get_running_loop().run_in_executor(self.store_threads, action, *args)
 
     def say(self, app_id: str, dyno: str, text: str, *, at: float) -> None:
         """A line of the platform in the app's log: `heroku[<dyno>]: text`. at: unix time.

@@ -72,11 +72,11 @@ async def set_up(me: Caller, blob: SourceBlob, make: Callable[[app_json.Manifest
         if expected and expected != digest:
             raise InvalidParams(f"The checksum of the source does not match: it is SHA256:{digest}.")
         manifest = await asyncio.to_thread(_manifest, Path(file.name), environment)
-        await asyncio.to_thread(platform.store.put, source, file_chunks(opened))
+        await platform.ask_store(platform.store.put, source, file_chunks(opened))
     try:
         made = await run_in_threadpool(make, manifest, source)
     except BaseException:
-        await asyncio.to_thread(platform.store.delete, source)
+        await platform.ask_store(platform.store.delete, source)
         raise
     platform.hints.wake("builds", "router")
     return made

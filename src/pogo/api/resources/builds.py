@@ -58,7 +58,7 @@ async def create(me: Me, app: TheApp, body: NewBuild) -> Response:
         expected = (blob.checksum or "").lower().removeprefix("sha256:")
         if expected and expected != digest:
             raise InvalidParams(f"The checksum of the source does not match: it is SHA256:{digest}.")
-        await asyncio.to_thread(platform.store.put, source, file_chunks(file))
+        await platform.ask_store(platform.store.put, source, file_chunks(file))
     build = await platform.call(builds.start_build, app, me.user, source, blob.version, packs)
     platform.hints.wake("builds")
     return answer(await asyncio.to_thread(_shown, me, build), 201)

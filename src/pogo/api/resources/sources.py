@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 import uuid
 from typing import BinaryIO
@@ -55,7 +54,7 @@ async def upload(request: Request, name: str, token: str = "") -> Response:
     platform = _allowed(request, "put", "uploads", name, token)
     with tempfile.TemporaryFile(dir=platform.settings.tmp_dir) as file:
         await spool(request.stream(), file, platform.settings.slug_max_mb << 20)
-        await asyncio.to_thread(platform.store.put, f"uploads/{name}", file_chunks(file))
+        await platform.ask_store(platform.store.put, f"uploads/{name}", file_chunks(file))
     return Response(status_code=200)
 
 
@@ -72,11 +71,11 @@ async def upload_slug(request: Request, name: str, token: str = "") -> Response:
     source = f"sources/{uuid.uuid4()}"
     with tempfile.TemporaryFile(dir=platform.settings.tmp_dir) as file:
         digest = await spool(request.stream(), file, platform.settings.slug_max_mb << 20)
-        await asyncio.to_thread(platform.store.put, source, file_chunks(file))
+        await platform.ask_store(platform.store.put, source, file_chunks(file))
     try:
         await platform.call(uploads.start, signed_urls.check_expiry(name), source, digest)
     except PogoError:
-        await asyncio.to_thread(platform.store.delete, source)
+        await platform.ask_store(platform.store.delete, source)
         raise
     platform.hints.wake("builds")
     return Response(status_code=200)

@@ -72,7 +72,7 @@ def acting(who: Actor | None) -> Iterator[None]:
         _actor.reset(token)
 
 
-def watch(sessions: sessionmaker[Session]) -> None:
+def watch(sessions: sessionmaker[Any]) -> None:
     """Have the sessions remember what they change."""
     event.listen(sessions, "after_flush", _remember_flush)
     event.listen(sessions, "do_orm_execute", _remember_statement)

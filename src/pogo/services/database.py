@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 from cryptography.fernet import Fernet, MultiFernet
-from sqlalchemy import Connection, PoolProxiedConnection, create_engine, event, func, select, text
+from sqlalchemy import Connection, PoolProxiedConnection, create_engine, event, func, inspect, select, text
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NoResultFound, TimeoutError
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm.exc import StaleDataError
 
 from pogo.errors import Conflict, InvalidParams, NotFound, StorageFull, Unavailable
 from pogo.model import Lease, utcnow
@@ -42,6 +43,14 @@ class Holding:
     term: int
 
 
+class _Writing(Session):
+    """What was read before this transaction began may be gone: deleting it then raises NoResultFound."""
+
+    def delete(self, instance: object) -> None:
+        state = inspect(instance)
+        super().delete(self.get_one(type(instance), state.identity) if state.detached else instance)
+
+
 holding: ContextVar[Holding | None] = ContextVar("holding", default=None)
 """The lease under which the present task, and what it has begun, works."""
 
@@ -53,7 +62,7 @@ class Database:
     fails when another writer came between (measured: 179 of 200 concurrent changes lost).
     PostgreSQL is made to do the same (services.postgres): one transaction writes at a time.
     Raises StorageFull, Unavailable, Conflict where a unique name was taken meanwhile, and NotFound where a row
-    that get_one() takes was removed meanwhile.
+    that get_one() takes, or that is changed or deleted, was removed meanwhile.
     """
 
     def __init__(self, url: str) -> None:
@@ -76,7 +85,9 @@ class Database:
         self._watching: PoolProxiedConnection | None = None
         self._lock = Lock()
         self._read = sessionmaker(self.engine, expire_on_commit=False)
-        self._write = sessionmaker(self.engine.execution_options(pogo_write=True), expire_on_commit=False)
+        self._write = sessionmaker(
+            self.engine.execution_options(pogo_write=True), class_=_Writing, expire_on_commit=False
+        )
         audit.watch(self._write)
         events.watch(self._write)
         self.describe: events.Describe | None = None
@@ -173,7 +184,7 @@ def _explained() -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise Conflict from error
-    except NoResultFound as error:  # get_one() of what somebody removed since it was read
+    except (NoResultFound, StaleDataError) as error:  # of what somebody removed since it was read
         raise NotFound("resource", "Couldn't find that any more: it was removed meanwhile.") from error
     except DataError as error:
         raise InvalidParams(f"The database cannot hold a value: {str(error.orig).partition(chr(10))[0]}") from error
@@ -203,7 +214,7 @@ def migrate(url: str) -> None:
 
     if postgres.is_postgres(url):
         postgres.check(url)
-    config = _migrations()
+    config = migrations()
     config.set_main_option("sqlalchemy.url", postgres.driver_url(url).replace("%", "%%"))
     command.upgrade(config, "head")
     if postgres.is_postgres(url):
@@ -215,11 +226,11 @@ def revisions(connection: Connection) -> tuple[str | None, str]:
     from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
-    newest = ScriptDirectory.from_config(_migrations()).get_current_head()
+    newest = ScriptDirectory.from_config(migrations()).get_current_head()
     return MigrationContext.configure(connection).get_current_revision(), newest or ""
 
 
-def _migrations() -> Config:
+def migrations() -> Config:
     from alembic.config import Config
 
     config = Config()

@@ -61,7 +61,7 @@ _WATCHED: Mapping[type[Base], tuple[tuple[str, ...], frozenset[str] | None]] = {
 }
 
 
-def watch(sessions: sessionmaker[Session]) -> None:
+def watch(sessions: sessionmaker[Any]) -> None:
     """Have the sessions remember what there is to tell."""
     event.listen(sessions, "after_flush", _remember_flush)
 

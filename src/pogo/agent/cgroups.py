@@ -173,21 +173,24 @@ def kill(group: str, patience: float = 5) -> bool:
     deadline = time.monotonic() + patience
     while remaining := processes(group):
         for pid in remaining:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
         if time.monotonic() > deadline:
             return False
         time.sleep(0.01)
     return True
 
 
-def remove(group: str) -> None:
-    """Removes `group` and all below it from every hierarchy, where nothing lives in it any more."""
-    for hierarchy in hierarchies():
-        for directory, _, _ in os.walk(hierarchy / group, topdown=False):
-            try:
+def remove(group: str, patience: float = 2) -> None:
+    """Removes `group` and all below it from every hierarchy, where nothing lives in it any more.
+
+    A process that ends is no longer seen in its group, and keeps it busy for a while: it is waited for.
+    """
+    deadline, pause = time.monotonic() + patience, 0.0
+    tops = [hierarchy / group for hierarchy in hierarchies()]
+    while (tops := [top for top in tops if top.exists()]) and time.monotonic() < deadline:
+        time.sleep(pause)
+        for directory in [place for top in tops for place, _, _ in os.walk(top, topdown=False)]:
+            with contextlib.suppress(OSError):
                 os.rmdir(directory)
-            except OSError:
-                continue  # a process is about to leave it; `cleanup` removes it later
+        pause = 0.01

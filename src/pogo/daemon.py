@@ -38,6 +38,7 @@ from pogo.log_pipe import never_wait_for_the_log
 from pogo.logs.files import FileLogs
 from pogo.logs.transcripts import Transcripts
 from pogo.loops.acme import AcmeLoop
+from pogo.loops.backups import Backups
 from pogo.loops.builds import Builds
 from pogo.loops.certificates import PERIOD as CERTIFICATES_PERIOD
 from pogo.loops.certificates import CertificatesLoop
@@ -57,6 +58,7 @@ from pogo.loops.turns import Leases, keep_turning
 from pogo.loops.usage import UsageLoop
 from pogo.loops.webhooks import PERIOD as WEBHOOKS_PERIOD
 from pogo.loops.webhooks import Webhooks
+from pogo.process import run
 from pogo.router.authority import Authority
 from pogo.router.config import Files, one_at_a_time
 from pogo.router.haproxy import HaproxyRouter
@@ -73,6 +75,7 @@ from pogo.store import BlobStore
 from pogo.store.choice import open_store
 
 log = structlog.get_logger()
+LONGEST_BACKUP = 6 * 3600
 GRACEFUL = 3  # seconds for requests in flight when pogod is told to stop
 
 
@@ -233,6 +236,7 @@ def _loops(platform: Platform, routes: RouterLoop, context: ssl.SSLContext) -> l
     edge = HaproxyCertificates(settings.router_socket, Files.of(settings), one_at_a_time(settings))
     shown = CertificatesLoop(platform, edge, partial(use_certificate, context))
     acme_loop = AcmeLoop(platform, shown, _authority(settings))
+    backups = Backups(platform, _take_backup)
     return [
         keep_turning(held, "dynos", dynos_loop.turn, dynos_loop.period),
         keep_turning(held, "releases", Releases(platform).turn, RELEASES_PERIOD),
@@ -246,10 +250,15 @@ def _loops(platform: Platform, routes: RouterLoop, context: ssl.SSLContext) -> l
         keep_turning(held, "drains", Drains(platform).turn, DRAINS_PERIOD),
         keep_turning(held, "webhooks", Webhooks(platform).turn, WEBHOOKS_PERIOD),
         keep_turning(held, "cleanup", Cleanup(platform).turn, CLEANUP_PERIOD),
+        keep_turning(held, "backups", backups.turn, backups.period),
         Builds(platform).run(),
         dynos_loop.watch(),
         routes.watch(),
     ]
+
+
+def _take_backup() -> str:
+    return run(sys.executable, "-I", "-m", "pogo.backup", "take", timeout=LONGEST_BACKUP, cwd=Path("/"))
 
 
 def _authority(settings: Settings) -> Authority | None:

@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     store_ca: str = ""
     store_cache_mb: int = Field(default=10240, ge=64)
     store_patience: float = Field(default=20, ge=0.1)
+    backup_hours: float = Field(default=24, ge=0)
+    backups_kept: int = Field(default=7, ge=1)
     containers: str = "lxc"
     subnet: IPv4Network = IPv4Network("10.83.0.0/16")
     uid_base: int = 1_000_000_000
@@ -106,6 +108,16 @@ class Settings(BaseSettings):
     def store_keys(self) -> Path:
         """The file with the keys of an S3 store, for pogod alone."""
         return self.state_dir / "keys" / "store.key"
+
+    @property
+    def store_id(self) -> Path:
+        """The file with the name of this installation's mark in its store."""
+        return self.state_dir / "keys" / "store.id"
+
+    @property
+    def backups_dir(self) -> Path:
+        """Where backups are made, and how the last one went."""
+        return self.state_dir / "backups"
 
     @property
     def copies_dir(self) -> Path:

@@ -107,6 +107,12 @@ OUR_FLAGS = {("auth:login", "host"), ("auth:login", "browser")}
 #: Commands of ours.
 OUR_COMMANDS = {
     "admin:audit",
+    "admin:backup",
+    "admin:backup:key",
+    "admin:backups",
+    "admin:drill",
+    "admin:keys:rotate",
+    "admin:restore",
     "admin:invitations",
     "admin:invitations:revoke",
     "admin:migrate-database",

@@ -26,11 +26,15 @@ def main() -> int:
     for name, default in (("endpoint", ""), ("region", "us-east-1"), ("ca", "")):
         moving.add_argument(f"--{name}", default=default)
     verbs.add_parser("migrate-database", prog="pogo admin:migrate-database").add_argument("url")
+    own_verbs(verbs)
     options = parser.parse_args()
     try:
         if options.verb == "doctor":
             return doctor(as_json=options.json)
-        if options.verb == "migrate-database":
+        if options.verb in OWN:
+            _use_own_config()
+            OWN[options.verb](options)
+        elif options.verb == "migrate-database":
             _use_own_config()
             from pogo.install.database_move import move
 
@@ -56,6 +60,54 @@ def main() -> int:
         print(f"\n !    Interrupted.{again}", file=sys.stderr)
         return 130
     return 0
+
+
+def own_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Backups and keys."""
+    verbs.add_parser("backup", prog="pogo admin:backup")
+    verbs.add_parser("recovery-key", prog="pogo admin:backup:key")
+    verbs.add_parser("rotate-keys", prog="pogo admin:keys:rotate")
+    verbs.add_parser("backups", prog="pogo admin:backups").add_argument("--json", action="store_true")
+    drill = verbs.add_parser("drill", prog="pogo admin:drill")
+    restore = verbs.add_parser("restore", prog="pogo admin:restore")
+    for one, names in ((drill, ("deep", "json")), (restore, ("incomplete", "replace"))):
+        one.add_argument("name", nargs="?", default="")
+        for name in names:
+            one.add_argument(f"--{name}", action="store_true")
+    restore.add_argument("--file", default="")
+
+
+def backups(options: argparse.Namespace) -> None:
+    from pogo.install import backups
+
+    verb = options.verb
+    if verb == "backup":
+        backups.take()
+    elif verb == "recovery-key":
+        backups.show_key()
+    elif verb == "backups":
+        backups.show(as_json=options.json)
+    else:
+        backups.drill(options.name, deep=options.deep, as_json=options.json)
+
+
+def restore(options: argparse.Namespace) -> None:
+    from pogo.install.restore import restore
+
+    restore(options.name, options.file, replace=options.replace, incomplete=options.incomplete)
+
+
+def rotate(_: argparse.Namespace) -> None:
+    from pogo.install.key_rotation import rotate
+
+    rotate()
+
+
+OWN = {
+    **dict.fromkeys(("backup", "recovery-key", "backups", "drill"), backups),
+    "restore": restore,
+    "rotate-keys": rotate,
+}
 
 
 def doctor(*, as_json: bool) -> int:

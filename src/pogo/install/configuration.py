@@ -19,7 +19,8 @@ from pogo.settings import Settings
 # The longest path below the state directory is the control socket of a container; the kernel allows 107 bytes.
 LONGEST_STATE_DIR = 48
 # Variables of this prefix that are no settings of an installation: the client's, and the name of the file.
-OTHERS = {"POGO_CONFIG", "POGO_API_URL", "POGO_API_KEY", "POGO_CA_FILE", "POGO_APP", "POGO_BUILDPACKS_DIR"}
+OTHERS = {"POGO_CONFIG", "POGO_API_URL", "POGO_API_KEY", "POGO_CA_FILE", "POGO_APP", "POGO_BUILDPACKS_DIR",
+          "POGO_RECOVERY_KEY"}  # fmt: skip
 _PLAIN = re.compile(r"[\w./:@,+?=&%*-]*")
 
 

@@ -10,43 +10,20 @@ A copy that was begun is marked by a comment on a table, in the transaction that
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
-from collections.abc import Iterator
-from datetime import datetime
-from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    Column,
-    Connection,
-    Integer,
-    Table,
-    Text,
-    bindparam,
-    cast,
-    column,
-    create_engine,
-    func,
-    insert,
-    inspect,
-    select,
-    table,
-    text,
-)
+from sqlalchemy import Connection, Table, create_engine, func, inspect, select, table, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.sql.expression import TableClause
 
 from pogo.errors import Conflict, PogoError
 from pogo.model import Base
-from pogo.model.base import EncryptedJson
-from pogo.services import postgres
+from pogo.services import postgres, row_copy
 from pogo.services.database import Database, migrate, revisions
 from pogo.settings import Settings
 
-BATCH = 500
 MARK = "pogo: an unfinished copy of "
+_fill = row_copy.fill
 
 
 class NotCopied(PogoError):
@@ -108,68 +85,8 @@ def _refuse_foreign(connection: Connection, origin: str) -> None:
             raise Conflict(f"The database is not empty: there are rows in {one.name}. Name an empty one.")
 
 
-def _raw(one: Table) -> TableClause:
-    """The table with what is stored: secrets stay encrypted, and JSON is the text that it is."""
-    return table(one.name, *(column(each.name, _raw_type(each)) for each in one.columns))
-
-
-def _raw_type(each: Column[Any]) -> Any:
-    if isinstance(each.type, EncryptedJson):
-        return each.type.impl
-    return Text() if isinstance(each.type, JSON) else each.type
-
-
-def _rows(connection: Connection, one: Table) -> Iterator[tuple[Any, ...]]:
-    raw = _raw(one)
-    shown = [cast(raw.c[each.name], Text) if isinstance(each.type, JSON) else raw.c[each.name] for each in one.columns]
-    query = select(*shown).order_by(*(raw.c[each.name] for each in one.primary_key.columns))
-    for row in connection.execution_options(yield_per=BATCH).execute(query):
-        yield tuple(row)
-
-
-def _fill(old: Connection, new: Connection, one: Table) -> None:
-    values = {
-        each.name: cast(bindparam(each.name, type_=Text()), JSON)
-        if isinstance(each.type, JSON)
-        else bindparam(each.name, type_=_raw_type(each))
-        for each in one.columns
-    }
-    statement = insert(_raw(one)).values(values)
-    names = [each.name for each in one.columns]
-    batch: list[dict[str, Any]] = []
-    for row in _rows(old, one):
-        batch.append(dict(zip(names, row, strict=True)))
-        if len(batch) == BATCH:
-            new.execute(statement, batch)
-            batch = []
-    if batch:
-        new.execute(statement, batch)
-    counted = one.autoincrement_column
-    if counted is not None and isinstance(counted.type, Integer):
-        highest = new.scalar(select(func.max(column(counted.name))).select_from(table(one.name)))
-        if highest is not None:
-            new.execute(select(func.setval(func.pg_get_serial_sequence(one.name, counted.name), highest)))
-
-
-def _digest(connection: Connection, one: Table) -> tuple[int, str]:
-    """Number of rows, and the SHA-256 of all their values."""
-    total, digest = 0, hashlib.sha256()
-    for row in _rows(connection, one):
-        total += 1
-        digest.update(json.dumps([_value(value) for value in row]).encode() + b"\n")
-    return total, digest.hexdigest()
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, (bytes, memoryview)):
-        return bytes(value).hex()
-    if isinstance(value, datetime):
-        return value.timestamp()
-    return value if value is None or isinstance(value, (str, int, float)) else str(value)
-
-
 def _compare(old: Connection, new: Connection, one: Table) -> int:
-    here, there = _digest(old, one), _digest(new, one)
+    here, there = row_copy.digest(old, one), row_copy.digest(new, one)
     if here != there:
         raise NotCopied(
             f"The copy of {one.name} differs: {here[0]} rows here, {there[0]} there, and not the same. The platform"

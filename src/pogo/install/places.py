@@ -23,22 +23,26 @@ from pogo.process import run
 from pogo.settings import Settings
 
 # What pogod writes. The rest of the state belongs to root, so a captured pogod cannot change what root runs.
-OF_THE_DAEMON = ("db", "store", "copies", "git", "logs", "transcripts", "traffic", "tmp", "mirror")
+OF_THE_DAEMON = ("db", "store", "copies", "git", "logs", "transcripts", "traffic", "tmp", "mirror", "backups")
 
 
 def write(file: Path, text: str, *, mode: int, group: int = 0, owner: int = 0) -> bool:
     """Replace a file as a whole, or leave it if it is right already. True if it was replaced."""
+    return write_bytes(file, text.encode(), mode=mode, group=group, owner=owner)
+
+
+def write_bytes(file: Path, data: bytes, *, mode: int, group: int = 0, owner: int = 0) -> bool:
     try:
         status = file.stat()
         same = (status.st_mode & 0o7777, status.st_uid, status.st_gid) == (mode, owner, group)
-        if same and file.read_text() == text:
+        if same and file.read_bytes() == data:
             return False
     except FileNotFoundError:
         pass
-    with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}.", delete=False) as new:
+    with tempfile.NamedTemporaryFile("wb", dir=file.parent, prefix=f".{file.name}.", delete=False) as new:
         os.fchmod(new.fileno(), mode)
         os.fchown(new.fileno(), owner, group)
-        new.write(text)
+        new.write(data)
         new.flush()
         os.fsync(new.fileno())
     Path(new.name).rename(file)

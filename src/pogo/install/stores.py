@@ -8,7 +8,6 @@ import pwd
 import secrets
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 
 from pogo.errors import NotFound, PogoError
 from pogo.install import places
@@ -16,10 +15,10 @@ from pogo.settings import Settings
 from pogo.store import BlobStore
 from pogo.store.choice import open_store
 from pogo.store.files import FileStore
+from pogo.store.marks import MARKS, own_mark
 from pogo.store.s3 import S3Store
 from pogo.store.s3_signature import Keys
 
-MARKS = "installations/"
 MOVE = "pogo admin:migrate-store moves them, and changes the setting"
 
 
@@ -36,7 +35,7 @@ def ensure(settings: Settings, environ: Mapping[str, str], user: pwd.struct_pass
     keys = given_keys(environ)
     store = opened(settings, keys)
     _certificates_for(user, settings)
-    id = _id(settings)
+    id = settings.store_id
     try:
         if not id.exists():
             if stray := _elsewhere(settings):
@@ -46,10 +45,10 @@ def ensure(settings: Settings, environ: Mapping[str, str], user: pwd.struct_pass
             give(store, user)
             places.write(id, f"{made}\n", mode=0o644)
         else:
-            store.size(_mark(settings))
+            store.size(own_mark(id))
     except NotFound as error:
         raise PogoError(
-            f"{settings.store} is not the store with the objects of this installation: it lacks {_mark(settings)!r}."
+            f"{settings.store} is not the store with the objects of this installation: it lacks {own_mark(id)!r}."
             f" Set POGO_STORE_URL and POGO_STORE_ENDPOINT back. {MOVE}."
         ) from error
     if keys and settings.store.startswith("s3:"):
@@ -92,14 +91,6 @@ def fingerprint(settings: Settings) -> str:
     """Changes with the keys."""
     keys = settings.store_keys
     return hashlib.sha256(keys.read_bytes()).hexdigest() if keys.exists() else ""
-
-
-def _id(settings: Settings) -> Path:
-    return settings.state_dir / "keys" / "store.id"
-
-
-def _mark(settings: Settings) -> str:
-    return f"{MARKS}{_id(settings).read_text().strip()}"
 
 
 def _elsewhere(settings: Settings) -> str:

@@ -15,6 +15,7 @@ from typing import Any
 
 from pogo.errors import PogoError, Unavailable
 from pogo.install import (
+    backups,
     build_env,
     certificates,
     configuration,
@@ -85,7 +86,7 @@ def up(checkout: Path) -> None:
         _places(here)
     _stacks(here, [settings.default_stack])
     with step("Platform") as say:
-        found = _platform(here, say)
+        found = platform(here, say)
     pogo = callers.link(settings, default=here.default)
     if found["token"]:
         callers.log_in(here.caller, here.program, settings, found["token"], switch=here.default)
@@ -124,6 +125,7 @@ def _places(here: Installation) -> None:
     certificates.ensure(settings, user.pw_gid)
     if settings.mirror == "answer":
         certificates.ensure_mirror(settings, mirror_authority.hosts(settings), user.pw_gid)
+    backups.ensure_recovery(settings, user)
     trust.ensure(settings)
     build_env.ensure(settings, os.environ)
     _switch(settings.state_dir / "env", here.environment)
@@ -155,7 +157,7 @@ def _stacks(here: Installation, wanted: list[str]) -> None:
                 image.build(name, settings.cache_dir, settings.state_dir, say)
 
 
-def _platform(here: Installation, say: Say) -> dict[str, Any]:
+def platform(here: Installation, say: Say) -> dict[str, Any]:
     """Database, admin, router configuration, and the programs: what is right and runs is left alone."""
     settings, supervisor = here.settings, here.supervisor
     router_config.write(settings)

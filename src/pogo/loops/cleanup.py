@@ -7,10 +7,12 @@ import shutil
 import time
 from dataclasses import dataclass
 
+from pogo.backup import catalog
 from pogo.loops import build_clearing, pruning
 from pogo.model import App
 from pogo.services import apps, garbage
 from pogo.services.platform import Platform
+from pogo.store.marks import foreign, own_mark
 
 PERIOD = 30.0
 PRUNE_EVERY = 600.0
@@ -39,8 +41,10 @@ class Cleanup:
         """Files before the row: killed in between, the row brings us here again."""
         platform = self.platform
         blobs = garbage.blobs_of(platform.db, app.id)
-        for key in [*blobs.only, f"caches/{app.id}"]:
-            platform.store.delete(key)
+        if not foreign(platform.store, own_mark(platform.settings.store_id)):
+            # What a backup names goes with the last backup, as a slug of no release.
+            for key in {*blobs.only, f"caches/{app.id}"} - catalog.held(platform.store):
+                platform.store.delete(key)
         for transcript in blobs.transcripts:
             platform.transcripts.remove(transcript)
         shutil.rmtree(platform.settings.git_dir / f"{app.id}.git", ignore_errors=True)

@@ -8,12 +8,13 @@ is ours, stands in `pogo.cli.upstream`.
 from __future__ import annotations
 
 from pogo.cli.parser import Command
-from pogo.cli.table import apps, database, deploys, dynos, hosts, installation, people, teamwork
+from pogo.cli.table import apps, backups, database, deploys, dynos, hosts, installation, people, teamwork
 
 COMMANDS = tuple(
     sorted(
         (
             *apps.COMMANDS,
+            *backups.COMMANDS,
             *database.COMMANDS,
             *deploys.COMMANDS,
             *dynos.COMMANDS,

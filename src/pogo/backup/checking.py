@@ -57,7 +57,7 @@ def check(directory: Path, manifest: Manifest, store: BlobStore, *, deep: bool) 
             rows = sum(row_copy.digest(connection, one)[0] for one in Base.metadata.sorted_tables)
             secrets = _decrypted(connection, directory / "keys" / "secrets.key")
             apps = sorted(connection.scalars(select(App.name)))
-            slugs = dict(connection.execute(_current_slugs()))
+            slugs = {row.blob: row.size for row in connection.execute(_current_slugs())}
     finally:
         engine.dispose()
     missing = {key: wrong for key, size in slugs.items() if (wrong := _wrong(store, key, size, deep=deep))}

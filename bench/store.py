@@ -28,7 +28,7 @@ BUCKET = "pogo-bench"
 def measure() -> None:
     with tempfile.TemporaryDirectory(prefix="pogo-bench-") as name:
         place = Path(name)
-        with running(place / "ceph") as ceph:
+        with running() as ceph:
             stores: dict[str, BlobStore] = {
                 "files": FileStore(place / "files"),
                 "Ceph": ceph.store(BUCKET, place / "copies"),

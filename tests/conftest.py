@@ -32,9 +32,9 @@ def postgres_server() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
-def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ceph]:
+def ceph() -> Iterator[Ceph]:
     """A real Ceph with a gateway, of this run (of this worker) alone."""
-    with running(tmp_path_factory.mktemp("ceph"), memory=True) as found:
+    with running(memory=True) as found:
         yield found
 
 

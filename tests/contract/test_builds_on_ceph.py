@@ -16,6 +16,7 @@ from ceph import Ceph
 from containers_lxc import AgentProcess, agent_installation, missing
 from sqlalchemy import select
 
+from pogo.errors import Unavailable
 from pogo.loops import build_steps, pruning
 from pogo.model import Slug
 from pogo.model.base import new_id
@@ -120,6 +121,44 @@ def test_a_gateway_killed_in_builds_costs_only_time_and_what_is_kept_stays(
             await scenario(made)
 
     uvloop.run(with_service())
+
+
+def test_a_full_ceph_is_said_and_builds_wait_for_space(
+    agent: AgentProcess, db: Database, tmp_path: Path, ceph: Ceph
+) -> None:
+    patient = ceph.store(BUCKET, tmp_path / "copies")
+    hasty = S3Store(ceph.bucket(BUCKET, patience=0.5, silence=2.0), tmp_path / "copies", 1 << 30)
+    patient.put("caches/kept", [b"old"])
+    before = list(patient.list("slugs/"))
+
+    async def scenario(it: Service) -> None:
+        build = it.push(f"{LARGE} of=$BUILD/large")
+        with ceph.full(hasty):
+            for data in ([b"new"], [bytes(1 << 20)] * 20):
+                with pytest.raises(
+                    Unavailable, match=r"store at http://\S+ does not do \S+ caches/kept: .* may be full"
+                ):
+                    await asyncio.to_thread(hasty.put, "caches/kept", data)
+            with patient.open("caches/kept") as file:
+                assert file.read() == b"old", "reads go on"
+            it.start()
+            await it.said(build, "store for slugs fails: The object store at http://127.0.0.1:")
+            assert "it may be full. Try again in a moment.\n !     This build waits, and tries" in it.output(build)
+            assert list(patient.list("slugs/")) == before
+        assert (await it.ended(build)).status == "succeeded", it.output(build)
+        assert sorted([*before, *slugs(it)]) == list(patient.list("slugs/"))
+        with patient.open("caches/kept") as file:
+            assert file.read() in {b"old", b"new"}, "a write that nobody waits for any more is done whole or not at all"
+
+    async def with_service() -> None:
+        async with service(agent, db, tmp_path, hasty) as made:
+            await scenario(made)
+
+    try:
+        uvloop.run(with_service())
+    finally:
+        for key in patient.list(""):
+            patient.delete(key)
 
 
 def test_a_build_says_that_the_keys_are_wrong(

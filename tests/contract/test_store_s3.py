@@ -93,6 +93,24 @@ def test_a_gateway_that_stays_away_is_said_and_leaves_nothing_to_see(
     assert not unfinished(store)
 
 
+def test_the_bucket_aborts_uploads_that_never_end_by_itself(
+    ceph: Ceph, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Days are seconds here. Rules of the operator's own are not replaced."""
+    monkeypatch.setattr(store, "_abort", lambda *_: None)  # killed
+    with pytest.raises(ZeroDivisionError):
+        store.put("slugs/a", blocks(20, 19, lambda: 1 // 0))
+    assert unfinished(store)
+    deadline = time.monotonic() + 60
+    while unfinished(store):
+        assert time.monotonic() < deadline
+        ceph.admin("radosgw-admin", "lc", "process", "--rgw-lc-debug-interval=1")
+    own = s3.RULE.replace(b"pogo-unfinished", b"mine")
+    store.client.request("PUT", "", {"lifecycle": ""}, own)
+    store.ensure_bucket()
+    assert b"<ID>mine</ID>" in store.client.request("GET", "", {"lifecycle": ""}).body
+
+
 def test_a_gateway_killed_in_a_read_costs_only_time(ceph: Ceph, store: S3Store) -> None:
     store.put("slugs/a", blocks(80))
     starting = threading.Timer(0.2, ceph.start)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import re
@@ -19,7 +20,7 @@ import structlog
 from pogo.errors import NotFound, PogoError, Unavailable
 from pogo.store.copies import Copies
 from pogo.store.files import check_key, file_chunks
-from pogo.store.s3_client import Broken, Bucket, Client, breaking, text_of
+from pogo.store.s3_client import Broken, Bucket, Client, Refused, breaking, text_of
 
 log = structlog.get_logger()
 PART = 8 << 20  # S3: at least 5 MiB, at most 10,000 of them
@@ -28,6 +29,11 @@ SMALL = 1 << 20  # read at once when it is opened
 ABANDONED = timedelta(days=1)
 ABORT_SECONDS = 5.0
 PART_SIZE = "x-amz-meta-part-bytes"
+RULE = (
+    b"<LifecycleConfiguration><Rule><ID>pogo-unfinished</ID><Filter><Prefix></Prefix></Filter><Status>Enabled</Status>"
+    b"<AbortIncompleteMultipartUpload><DaysAfterInitiation>2</DaysAfterInitiation></AbortIncompleteMultipartUpload>"
+    b"</Rule></LifecycleConfiguration>"
+)
 _SUM = re.compile(r"[0-9a-f]{32}(-\d+)?")
 _SLUG = re.compile(r"slugs/([0-9a-f]{64})-[0-9a-f-]{36}\.squashfs")
 
@@ -119,11 +125,27 @@ class S3Store:
         return swept
 
     def ensure_bucket(self) -> None:
-        """Make the bucket where it is missing. Raises Refused where that is not allowed."""
+        """Make the bucket where it is missing. Raises Refused where that is not allowed.
+
+        It aborts uploads that never end by itself, too, unless it has rules of the operator's own.
+        """
         try:
             self.client.request("HEAD")
         except NotFound:
             self.client.request("PUT")
+        try:
+            self.client.request("GET", "", {"lifecycle": ""})
+        except NotFound:
+            self._set_rule()
+        except Refused as error:
+            log.warning("the rules of the bucket cannot be read", error=error.message)
+
+    def _set_rule(self) -> None:
+        sum = base64.b64encode(hashlib.md5(RULE, usedforsecurity=False).digest()).decode()
+        try:
+            self.client.request("PUT", "", {"lifecycle": ""}, RULE, {"content-md5": sum})
+        except Refused as error:  # `sweep` aborts them all the same
+            log.warning("the bucket takes no rule for uploads that never end", error=error.message)
 
     def _put_parts(self, key: str, upload: str, parts: Iterator[bytes]) -> tuple[int, Sequence[str]]:
         """Some at the same time. Returns the size and the MD5 of each."""

@@ -60,6 +60,16 @@ def list_collaborators(db: Database, app: App) -> list[Collaborator]:
         return list(session.scalars(query))
 
 
+def collaborators_of(db: Database, apps: Collection[App]) -> dict[str, list[Collaborator]]:
+    """Of each of the apps, by its id, as `list_collaborators`; apps without any are left out."""
+    found: dict[str, list[Collaborator]] = {}
+    with db.read() as session:
+        query = select(Collaborator).where(Collaborator.app_id.in_([app.id for app in apps]))
+        for row in session.scalars(query.order_by(Collaborator.created_at)):
+            found.setdefault(row.app_id, []).append(row)
+    return found
+
+
 def find_collaborator(db: Database, app: App, email_or_id: str) -> Collaborator:
     for collaborator in list_collaborators(db, app):
         if email_or_id.lower() in (collaborator.user.email, collaborator.user_id, collaborator.id):

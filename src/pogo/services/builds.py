@@ -75,6 +75,17 @@ def list_builds(db: Database, app: App) -> list[Build]:
         return list(session.scalars(query.order_by(Build.created_at, Build.id)))
 
 
+def latest_builds(db: Database, app_ids: Sequence[str]) -> list[tuple[Build, int]]:
+    """The newest build of each app that has one, with its number."""
+    newest: dict[str, tuple[str, int]] = {}
+    with db.read() as session:
+        query = select(Build.app_id, Build.id).where(Build.app_id.in_(app_ids), Build.kind == "app")
+        for app_id, id in session.execute(query.order_by(Build.created_at, Build.id)):
+            newest[app_id] = (id, newest[app_id][1] + 1 if app_id in newest else 1)
+        rows = session.scalars(select(Build).where(Build.id.in_([id for id, _ in newest.values()])))
+        return [(row, newest[row.app_id][1]) for row in rows]
+
+
 def _queue(session: Session, moment: datetime) -> tuple[dict[str, Build], list[build_queue.Waiting], list[Started]]:
     """The builds that nobody works on, by id and for the rules; and those that were taken up since they came."""
     working = Build.claim_token.is_not(None) & (Build.claim_until >= moment)

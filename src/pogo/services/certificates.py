@@ -40,7 +40,11 @@ class EndpointView:
 def list_endpoints(db: Database, app: App) -> list[EndpointView]:
     with db.read() as session:
         rows = session.scalars(select(SniEndpoint).where(SniEndpoint.app_id == app.id).order_by(SniEndpoint.name))
-        return [_view(session, row) for row in rows]
+        using = select(Domain.sni_endpoint_id, Domain.id).where(Domain.app_id == app.id).order_by(Domain.hostname)
+        domains: dict[str | None, list[str]] = {}
+        for endpoint_id, domain_id in session.execute(using):
+            domains.setdefault(endpoint_id, []).append(domain_id)
+        return [EndpointView(row, tuple(domains.get(row.id, ()))) for row in rows]
 
 
 def find_endpoint(db: Database, app: App, name_or_id: str) -> EndpointView:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -95,6 +96,38 @@ def list_releases(db: Database, app: App) -> list[Release]:
     """All releases, oldest first."""
     with db.read() as session:
         return list(session.scalars(select(Release).where(Release.app_id == app.id).order_by(Release.version)))
+
+
+@dataclass
+class Newest:
+    """Ids of releases of one app: the newest, the newest of new code, and the one that runs."""
+
+    latest: str
+    deployed: str | None = None
+    current: str | None = None
+
+
+def newest(db: Database, app_ids: Sequence[str]) -> dict[str, Newest]:
+    """By app id."""
+    columns = (Release.app_id, Release.id, Release.slug_id, Release.status)
+    found: dict[str, Newest] = {}
+    slugs: dict[str, str | None] = {}
+    with db.read() as session:
+        query = select(*columns).where(Release.app_id.in_(app_ids)).order_by(Release.version)
+        for app_id, id, slug_id, status in session.execute(query):
+            one = found.setdefault(app_id, Newest(id))
+            one.latest = id
+            if slug_id is not None and slug_id != slugs.get(app_id):
+                one.deployed = id
+            if status == "succeeded":
+                one.current = id
+            slugs[app_id] = slug_id
+    return found
+
+
+def get_releases(db: Database, ids: Sequence[str]) -> dict[str, Release]:
+    with db.read() as session:
+        return {row.id: row for row in session.scalars(select(Release).where(Release.id.in_(ids)))}
 
 
 def find_release(db: Database, app: App, id_or_version: str) -> Release:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from fastapi import Response
 
@@ -13,10 +13,10 @@ from pogo.api.caller import Caller, Me
 from pogo.api.resources.pipelines import ThePipeline
 from pogo.api.show import deploys
 from pogo.api.show import pipelines as show
-from pogo.errors import Forbidden
-from pogo.model import App, Promotion, Release
+from pogo.model import App, Pipeline, Promotion
 from pogo.rules import permissions
-from pogo.services import access, builds, pipelines, promotions, releases
+from pogo.services import access, apps, builds, pipelines, promotions, releases
+from pogo.services.releases import Newest
 
 router = resource_router()
 
@@ -84,55 +84,36 @@ def targets(me: Me, promotion: str) -> Response:
 
 @router.get("/pipelines/{pipeline}/latest-releases")
 def latest_releases(me: Me, pipeline: ThePipeline) -> Response:
-    return _releases(me, [(app, rows[-1]) for app, rows in _histories(me, pipeline.id)])
+    return _releases(me, pipeline, lambda one: one.latest)
 
 
 @router.get("/pipelines/{pipeline}/latest-deployments")
 def latest_deployments(me: Me, pipeline: ThePipeline) -> Response:
     """The last releases of new code."""
-    found = []
-    for app, rows in _histories(me, pipeline.id):
-        deploys = [row for row, before in zip(rows, [None, *rows], strict=False) if _new_code(row, before)]
-        found += [(app, deploys[-1])] if deploys else []
-    return _releases(me, found)
+    return _releases(me, pipeline, lambda one: one.deployed)
 
 
-def _new_code(row: Release, before: Release | None) -> bool:
-    return row.slug_id is not None and (before is None or before.slug_id != row.slug_id)
+def _apps(me: Caller, pipeline: Pipeline) -> list[App]:
+    """Those of the pipeline's apps that the caller has access to, as they came into it."""
+    db = me.platform.db
+    seen = {app.id: app for app in apps.list_apps(db, me.user, everyone=me.user.admin)}
+    return [seen[one.app_id] for one in pipelines.couplings(db, [pipeline]) if one.app_id in seen]
 
 
-def _histories(me: Caller, pipeline_id: str) -> list[tuple[App, list[Release]]]:
-    return [(app, releases.list_releases(me.platform.db, app)) for app in _apps(me, pipeline_id)]
+def _releases(me: Caller, pipeline: Pipeline, choose: Callable[[Newest], str | None]) -> Response:
+    settings, db, found = me.platform.settings, me.platform.db, _apps(me, pipeline)
+    newest = releases.newest(db, [app.id for app in found])
+    chosen = {app_id: choose(one) for app_id, one in newest.items()}
+    rows = releases.get_releases(db, [id for id in chosen.values() if id])
 
+    def shown(app: App) -> dict[str, object]:
+        return deploys.release(settings, app, rows[chosen[app.id] or ""], newest[app.id].current)
 
-def _apps(me: Caller, pipeline_id: str) -> list[App]:
-    """Those of the pipeline's apps that the caller has access to."""
-    db, found = me.platform.db, []
-    pipeline = pipelines.find_pipeline(db, me.user, pipeline_id)
-    for coupling in pipelines.couplings(db, [pipeline]):
-        try:
-            access.require(db, coupling.app, me.user, permissions.VIEW)
-        except Forbidden:
-            continue
-        found.append(coupling.app)
-    return found
-
-
-def _releases(me: Caller, rows: Sequence[tuple[App, Release]]) -> Response:
-    settings, db = me.platform.settings, me.platform.db
-    current = {app.id: releases.current_release(db, app.id) for app, _ in rows}
-
-    def shown(row: tuple[App, Release]) -> dict[str, object]:
-        live = current[row[0].id]
-        return deploys.release(settings, row[0], row[1], live.id if live else None)
-
-    return listing(me, rows, shown)
+    return listing(me, [app for app in found if chosen.get(app.id) in rows], shown)
 
 
 @router.get("/pipelines/{pipeline}/latest-builds")
 def latest_builds(me: Me, pipeline: ThePipeline) -> Response:
-    settings, found = me.platform.settings, []
-    for app in _apps(me, pipeline.id):
-        rows = builds.list_builds(me.platform.db, app)
-        found += [deploys.build(settings, rows[-1], len(rows))] if rows else []
-    return listing(me, found, lambda row: row)
+    settings = me.platform.settings
+    found = builds.latest_builds(me.platform.db, [app.id for app in _apps(me, pipeline)])
+    return listing(me, found, lambda pair: deploys.build(settings, *pair))

@@ -128,10 +128,12 @@ def filtered(me: Me, body: dict[str, dict[str, list[str]]]) -> Response:
 def who_may(me: Me, team: MyTeam) -> Response:
     """Of each app, who was given what; what members may do by their roles goes without saying."""
     db, rows = me.platform.db, []
-    for app in teams.apps_of_team(db, team.team, me.user, team.role):
+    found = teams.apps_of_team(db, team.team, me.user, team.role)
+    collaborators = access.collaborators_of(db, found)
+    for app in found:
         users = [
             {"id": row.user_id, "email": row.user.email, "permissions": sorted(row.permissions)}
-            for row in access.list_collaborators(db, app)
+            for row in collaborators.get(app.id, [])
         ]
         rows.append({"id": app.id, "name": app.name, "team_id": team.team.id, "type": "app", "users": users})
     return listing(me, rows, lambda row: row)

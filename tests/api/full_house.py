@@ -29,7 +29,6 @@ from pogo.model import (
     Passkey,
     Pipeline,
     PipelineCoupling,
-    Promotion,
     PromotionTarget,
     Release,
     ReviewApp,

@@ -66,6 +66,15 @@ class Ceph:
         plain = Bucket(name, self.endpoint, "us-east-1", self.keys, patience=30.0)
         return replace(plain, **changes)
 
+    def settings(self, bucket: str) -> dict[str, str]:
+        """What bin/up is given to put an installation's objects there."""
+        return {
+            "POGO_STORE_URL": f"s3://{bucket}",
+            "POGO_STORE_ENDPOINT": self.endpoint,
+            "AWS_ACCESS_KEY_ID": self.keys.access,
+            "AWS_SECRET_ACCESS_KEY": self.keys.secret,
+        }
+
     def store(self, name: str, copies: Path, *, page: int = 1000, **changes: Any) -> S3Store:
         """On a bucket that is made where it is missing."""
         S3Store(self.bucket(name), copies, LARGEST).ensure_bucket()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -27,12 +28,10 @@ def platform(ceph: Ceph) -> Iterator[Installation]:
     certificates = installation.place / "ca.pem"
     shutil.copyfile(ceph.ca, certificates)
     given = {
-        "POGO_STORE_URL": f"s3://{BUCKET}",
+        **ceph.settings(BUCKET),
         "POGO_STORE_ENDPOINT": ceph.secure,
         "POGO_STORE_CA": str(certificates),
-        "POGO_STORE_PATIENCE": "2",
-        "AWS_ACCESS_KEY_ID": ceph.keys.access,
-        "AWS_SECRET_ACCESS_KEY": ceph.keys.secret,
+        "POGO_STORE_PATIENCE": "1",
     }
     try:
         certificates.chmod(0o644)
@@ -79,11 +78,21 @@ def test_the_main_job_on_ceph(platform: Installation, ceph: Ceph, tmp_path: Path
             small_apps.change(platform, work, small_apps.small("two"))
         platform.pogo("restart", "-a", "remote")
         eventually(lambda: says(platform, "remote").startswith("one web.1"))
+        # Nor is there a copy: the boot waits, its user is told, and it goes on by itself.
+        shutil.rmtree(platform.state / "copies" / "slugs")
+        platform.pogo("restart", "-a", "remote")
+        told = (
+            r"heroku\[web.1\]: The platform's store for slugs fails: The object store at \S+ does not do GET \S+: Conn"
+        )
+        eventually(lambda: re.search(told, platform.pogo("logs", "-a", "remote")))
         assert data_checks(platform)["store"].startswith("failed: cannot be looked at: The object store at https://")
     finally:
         ceph.start()
-    assert data_checks(platform)["store"].startswith(f"ok: s3://{BUCKET} takes, gives and deletes")
-    assert data_checks(platform)["store's clock"] == "ok: goes with ours"
+    eventually(lambda: list((platform.state / "copies" / "slugs").glob("*.squashfs@*")))
+    eventually(lambda: says(platform, "remote").startswith("one web.1"))
+    checks = data_checks(platform)
+    assert checks["store"].startswith(f"ok: s3://{BUCKET} takes, gives and deletes")
+    assert checks["store's clock"] == "ok: goes with ours"
     platform.push(work)
     eventually(lambda: says(platform, "remote").startswith("two web.1"))
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
@@ -303,8 +305,6 @@ def test_a_slug_whose_bytes_are_not_those_of_its_name_is_not_given(store: S3Stor
 def test_the_least_recently_used_copies_go_and_what_was_just_given_out_stays(
     ceph: Ceph, store: S3Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import os
-
     small = S3Store(store.client.bucket, tmp_path / "small", 3 * MB)
     keys = [slug_key(bytes([number]) * MB, number) for number in range(5)]
     for number, key in enumerate(keys):
@@ -336,24 +336,28 @@ from pogo.store.s3_signature import Keys
 def peak():  # getrusage would tell of the parent too
     return int(re.search("VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 
-name, endpoint, access, secret, copies = sys.argv[1:]
+name, endpoint, access, secret, copies, megabytes = sys.argv[1:]
 store = S3Store(Bucket(name, endpoint, "us-east-1", Keys(access, secret)), Path(copies), 1 << 31)
 block = b"x" * (1 << 20)
 store.put("slugs/warm", (block for _ in range(60)))
 with store.open("slugs/warm") as file:
     hashlib.file_digest(file, "sha256")
 before = peak()
-store.put("slugs/a", (block for _ in range(100)))
-assert store.local("slugs/a").stat().st_size == 100 << 20
+store.put("slugs/a", (block for _ in range(int(megabytes))))
+assert store.local("slugs/a").stat().st_size == int(megabytes) << 20
 print(before, peak() - before)
 """
 
 
-def test_100_mb_at_constant_memory(ceph: Ceph, store: S3Store, tmp_path: Path) -> None:
-    bucket = store.client.bucket
-    arguments = [bucket.name, bucket.endpoint, bucket.keys.access, bucket.keys.secret, str(tmp_path / "large")]
+def test_a_large_object_at_constant_memory(ceph: Ceph, store: S3Store, tmp_path: Path) -> None:
+    """POGO_TEST_OBJECT_MB: how large; 1024 takes a quarter of a minute."""
+    bucket, size = store.client.bucket, os.environ.get("POGO_TEST_OBJECT_MB", "100")
+    keys = bucket.keys
+    arguments = [bucket.name, bucket.endpoint, keys.access, keys.secret, str(tmp_path / "large"), size]
     done = subprocess.run([sys.executable, "-c", LARGE, *arguments], capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stderr
     before, grown = map(int, done.stdout.split())
+    print(f"{size} MB both ways: {before} KB at most before, {grown} KB more")
     assert before < 200_000
     assert grown < 24_000, f"the process grew by {grown} KB"
+    shutil.rmtree(tmp_path / "large")

@@ -76,7 +76,7 @@ def _by_hand(before: tuple[str, ...]) -> float:
     began = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            _until_answered("127.0.0.1", port, began)
+            until_answered("127.0.0.1", port, began)
             return (time.perf_counter() - began) * 1000
         finally:
             process.send_signal(signal.SIGTERM)
@@ -86,7 +86,8 @@ def _by_hand(before: tuple[str, ...]) -> float:
                 process.kill()
 
 
-def _until_answered(address: str, port: int, began: float) -> None:
+def until_answered(address: str, port: int, began: float) -> None:
+    """Until a GET is answered with 200. began: of time.perf_counter()."""
     while True:
         connection = http.client.HTTPConnection(address, port, timeout=5)
         try:
@@ -110,7 +111,7 @@ async def _dyno(platform: Installation) -> float:
     spec = _spec(("/usr/bin/python3", "-c", SERVER), PORT="5000")
     began = time.perf_counter()
     started = await containers.start(spec)
-    _until_answered(started.address, 5000, began)
+    until_answered(started.address, 5000, began)
     taken = (time.perf_counter() - began) * 1000
     await containers.remove(spec.id)
     return taken

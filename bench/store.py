@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ceph import Ceph, running
 
-from bench import table
+from bench import store_boot, table
 from pogo.store import BlobStore
 from pogo.store.files import FileStore
 
@@ -37,6 +37,7 @@ def measure() -> None:
                 for size in (60, 300):
                     _large(place, ceph, stores, boto, size)
                 _small(stores, boto)
+            store_boot.measure(place, ceph)
 
 
 @contextmanager

@@ -14,7 +14,6 @@ import termios
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 from pogo.agent import cgroups, lxc, network, records, rootfs, syscalls
 from pogo.agent.installation import Installation
@@ -103,9 +102,7 @@ def start(boot: Boot) -> Process:
     ready, told = launcher_socket()
     args = lxc.command(id=record.id, home=installation.run, config=path / "lxc.conf", log=path / "lxc.log", ready=told)
     (read, write), output, input = streams(boot.tty, boot.stdin, layout.base + rootfs.APP_UID)
-    pid = os.fork()
-    if pid == 0:
-        become(args, (read, write, write), told, boot.tty is not None, record.background)
+    pid = spawn(args, read, write, told, boot.tty is not None, record.background)
     for fd in {told, read, write}:
         os.close(fd)
     pidfd = os.pidfd_open(pid)
@@ -174,26 +171,26 @@ def streams(tty: tuple[int, int] | None, stdin: bool, app: int) -> tuple[tuple[i
     return (read, write), output, input
 
 
-def become(args: list[str], ends: tuple[int, int, int], told: int, terminal: bool, background: bool) -> NoReturn:
-    """A child's: runs this LXC program with these standard streams, and `told` as its only other descriptor."""
-    try:
-        os.setsid()
-        if terminal:
-            fcntl.ioctl(ends[0], termios.TIOCSCTTY, 0)
-        for number, fd in enumerate(ends):
-            os.dup2(fd, number)
-        os.set_inheritable(told, True)
-        for name in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
-            signal.signal(name, signal.SIG_DFL)
-        with open("/proc/self/oom_score_adj", "w") as file:
-            file.write("500" if background else "0")  # the kernel's first choice when the whole machine is short
-        if background:
-            syscalls.idle_io()
-        # No newuidmap on this PATH: LXC would run it, slowly, and it knows nothing of our uid ranges.
-        os.execve(shutil.which(args[0]) or args[0], args, {"PATH": "/nonexistent"})  # noqa: S606
-    except OSError as error:
-        os.write(2, f"cannot run {args[0]}: {error}\n".encode())
-    os._exit(127)
+def spawn(args: list[str], read: int, write: int, told: int, terminal: bool, background: bool) -> int:
+    """The pid of this LXC program with these standard streams, and `told` as its only other descriptor.
+
+    Its class of I/O and how soon it is killed for its memory are this process's from here on.
+    """
+    with open("/proc/self/oom_score_adj", "w") as file:
+        file.write("500" if background else "0")  # the kernel's first choice when the whole machine is short
+    if background:
+        syscalls.idle_io()
+    os.set_inheritable(told, True)
+    # A terminal that the leader of a session opens becomes the session's own.
+    ours = (os.POSIX_SPAWN_OPEN, 0, os.ttyname(read), os.O_RDWR, 0) if terminal else (os.POSIX_SPAWN_DUP2, read, 0)
+    return os.posix_spawn(
+        shutil.which(args[0]) or args[0],
+        args,
+        {"PATH": "/nonexistent"},  # LXC would run newuidmap from it, slowly, which knows nothing of our uid ranges
+        file_actions=[ours, (os.POSIX_SPAWN_DUP2, write, 1), (os.POSIX_SPAWN_DUP2, write, 2)],
+        setsid=True,
+        setsigdef=(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE),
+    )
 
 
 def launcher_socket() -> tuple[socket.socket, int]:

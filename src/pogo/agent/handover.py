@@ -47,7 +47,7 @@ def start(charge: Charge) -> Process | None:
     """Boots and answers the caller. None where that failed: then nothing of it is left."""
     ours, theirs = socket.socketpair()
     syscalls.adopt_orphans(True)
-    child = os.fork()
+    child = syscalls.fork()
     if child == 0:
         ours.close()
         try:

@@ -61,9 +61,7 @@ class Joining:
         config = records.directory(self.installation, self.id) / "lxc.conf"
         args = lxc.join_command(id=self.id, home=self.installation.run, config=config, launch=_LAUNCH, ready=told)
         (read, write), output, input = boot.streams(self.tty, True, self.owner)
-        pid = os.fork()
-        if pid == 0:
-            boot.become(args, (read, write, write), told, self.tty is not None, False)
+        pid = boot.spawn(args, read, write, told, self.tty is not None, False)
         for fd in {told, read, write}:
             os.close(fd)
         pidfd = os.pidfd_open(pid)

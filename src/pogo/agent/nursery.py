@@ -28,7 +28,7 @@ _MOST_FDS = 250
 
 def fork(child: Callable[[], object], keep: set[int]) -> int:
     """A child that has only standard streams and `keep` of our descriptors; its pid."""
-    pid = os.fork()
+    pid = syscalls.fork()
     if pid == 0:
         try:
             signal.set_wakeup_fd(-1)

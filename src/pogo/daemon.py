@@ -16,7 +16,7 @@ import signal
 import socket
 import ssl
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -167,8 +167,11 @@ async def serve(settings: Settings) -> None:
     ssh = SshServer(platform, settings.ssh_host_key, settings.ssh_socket) if settings.ssh_host else None
     if ssh:
         await ssh.start()
-    taken_over = asyncio.create_task(_take_over(platform))
-    tasks = [asyncio.create_task(_after(taken_over, work)) for work in _loops(platform, routes, context)]
+    tried = asyncio.Event()
+    taken_over = asyncio.create_task(_take_over(platform, tried))
+    serving, others = _loops(platform, routes, context)
+    tasks = [asyncio.create_task(_after(tried.wait(), work)) for work in serving]
+    tasks += [asyncio.create_task(_after(asyncio.shield(taken_over), work)) for work in others]
 
     app = create_app(platform)
     app.router.routes.extend(bridge.routes(platform))
@@ -209,10 +212,10 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def _take_over(platform: Platform) -> None:
+async def _take_over(platform: Platform, tried: asyncio.Event) -> None:
     """Free what the last daemon of this state directory held: it is dead, since its lock is ours.
 
-    Repeated while the disk is full; what runs is served and shown meanwhile.
+    Repeated while the disk is full; what runs is served and shown meanwhile. tried: set after the first time.
     """
     while True:
         try:
@@ -221,15 +224,21 @@ async def _take_over(platform: Platform) -> None:
             return
         except PogoError as error:
             log.warning("cannot begin to work", error=error.message)
-            await asyncio.sleep(1)
+        finally:
+            tried.set()
+        await asyncio.sleep(1)
 
 
-async def _after(first: asyncio.Task[None], work: Coroutine[Any, Any, None]) -> None:
-    await asyncio.shield(first)
+async def _after(first: Awaitable[object], work: Coroutine[Any, Any, None]) -> None:
+    await first
     await work
 
 
-def _loops(platform: Platform, routes: RouterLoop, context: ssl.SSLContext) -> list[Coroutine[Any, Any, None]]:
+Works = list[Coroutine[Any, Any, None]]
+
+
+def _loops(platform: Platform, routes: RouterLoop, context: ssl.SSLContext) -> tuple[Works, Works]:
+    """Those of loops.turns.SERVING, and the others."""
     held = Leases(platform, token=f"{platform.node}:{secrets.token_hex(8)}")
     dynos_loop = Dynos(platform)
     settings = platform.settings
@@ -237,14 +246,17 @@ def _loops(platform: Platform, routes: RouterLoop, context: ssl.SSLContext) -> l
     shown = CertificatesLoop(platform, edge, partial(use_certificate, context))
     acme_loop = AcmeLoop(platform, shown, _authority(settings))
     backups = Backups(platform, _take_backup)
-    return [
+    serving = [
+        keep_turning(held, "router", routes.turn, routes.period),
+        keep_turning(held, "certificates", shown.turn, CERTIFICATES_PERIOD),
+        routes.watch(),
+    ]
+    return serving, [
         keep_turning(held, "dynos", dynos_loop.turn, dynos_loop.period),
         keep_turning(held, "releases", Releases(platform).turn, RELEASES_PERIOD),
         keep_turning(held, "setups", Setups(platform).turn, SETUPS_PERIOD),
-        keep_turning(held, "router", routes.turn, routes.period),
         keep_turning(held, "liveness", dynos_loop.liveness.turn, dynos_loop.liveness.period),
         keep_turning(held, "traffic", TrafficLoop(platform).turn, TRAFFIC_PERIOD),
-        keep_turning(held, "certificates", shown.turn, CERTIFICATES_PERIOD),
         keep_turning(held, "acme", acme_loop.turn, acme_loop.period),
         keep_turning(held, "usage", UsageLoop(platform).turn, usage.PERIOD),
         keep_turning(held, "drains", Drains(platform).turn, DRAINS_PERIOD),
@@ -253,7 +265,6 @@ def _loops(platform: Platform, routes: RouterLoop, context: ssl.SSLContext) -> l
         keep_turning(held, "backups", backups.turn, backups.period),
         Builds(platform).run(),
         dynos_loop.watch(),
-        routes.watch(),
     ]
 
 

@@ -9,16 +9,20 @@ from typing import TypeVar
 
 import structlog
 
-from pogo.errors import PogoError, Unavailable
+from pogo.errors import PogoError, StorageFull, Unavailable
 from pogo.services import leases
 from pogo.services.database import Holding, holding
 from pogo.services.platform import Platform
+from pogo.services.postgres import is_postgres
 
 log = structlog.get_logger()
 T = TypeVar("T")
 LONG, LONGEST = 0.05, 0.5  # seconds
 PAUSE = 1.0  # seconds after a turn that failed
 RENEW = 5.0  # seconds; a third of a lease
+SERVING = {"router", "certificates"}
+"""Loops that show the router what is there. A full disk, which renews no lease, does not stop them on SQLite: no other
+daemon can be there, and the lease they turn with then lets nothing be written."""
 
 
 class Leases:
@@ -43,7 +47,12 @@ class Leases:
                 self._names.add(name)
                 self._held = {}
                 until = clock() + RENEW
-                self._held = await self.platform.call(leases.hold, self._names, self._token)
+                try:
+                    self._held = await self.platform.call(leases.hold, self._names, self._token)
+                except StorageFull:
+                    if name not in SERVING or is_postgres(self.platform.db.url):
+                        raise
+                    return Holding(name, self._token, term=0)
                 self._until = until
             return self._held.get(name)
 

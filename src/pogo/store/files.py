@@ -29,9 +29,9 @@ def check_key(key: str) -> str:
     return key
 
 
-def file_chunks(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while chunk := file.read(CHUNK):
+def file_chunks(path: Path, size: int = CHUNK) -> Iterator[bytes]:
+    with path.open("rb", buffering=0) as file:
+        while chunk := file.read(size):
             yield chunk
 
 

@@ -17,7 +17,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from io import BytesIO
 from typing import TypeVar
 from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree
@@ -31,6 +30,7 @@ SILENCE_SECONDS = 20.0  # without a byte
 PATIENCE = 20.0  # seconds that a request is repeated for
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 3.0
 KEPT = 8
+BLOCK = 1 << 18  # bytes
 _TRANSIENT = {408, 429, 500, 502, 503, 504}
 _DAMAGED = {"BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody", "RequestTimeout", "InvalidDigest"}
 _FULL = {"QuotaExceeded", "InsufficientStorage", "InsufficientCapacity", "XMinioStorageFull", "EntityTooLarge"}
@@ -154,9 +154,10 @@ class Client:
         signed = sign(self.bucket.keys, self.bucket.region, self.bucket.clock(), method, path, asked, named, digest)
         if body or method in ("PUT", "POST"):
             signed["content-length"] = str(len(body))
-        # A stream is sent by blocks, and each has its own time-out. Who refuses a body early still says why.
+        # By blocks, since each has its own time-out. Who refuses a body early still says why.
+        blocks = (memoryview(body)[at : at + BLOCK] for at in range(0, len(body), BLOCK))
         with suppress(BrokenPipeError, ConnectionResetError):
-            connection.request(method, f"{path}?{asked}" if asked else path, BytesIO(body) if body else None, signed)
+            connection.request(method, f"{path}?{asked}" if asked else path, blocks if body else None, signed)
         return connection.getresponse()
 
     def _fail(self, got: http.client.HTTPResponse, method: str, key: str) -> None:

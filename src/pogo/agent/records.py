@@ -28,6 +28,7 @@ from pogo.agent.installation import Installation
 from pogo.errors import ContainerError
 
 LOST = -1
+_ROOM = 200  # bytes of `exit`; it has fewer
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ def create(installation: Installation, record: Record) -> tuple[int, socket.sock
     new.mkdir(mode=0o710)
     os.chown(new, 0, installation.gid)
     (new / "spec").write_text(json.dumps(asdict(record)))
+    (new / "exit.new").write_text(_ROOM * " ")  # taken now: how it ended shall be known on a full disk, too
     lock = os.open(new / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -134,7 +136,8 @@ def write_exit(installation: Installation, id: str, status: int, oom: bool = Fal
     path = directory(installation, id) / "exit"
     new = path.with_suffix(".new")
     end = {"status": status, "at": time.time(), "oom": oom, "exceeded": exceeded}
-    new.write_text(json.dumps(end))
+    with new.open("r+" if new.exists() else "w") as file:
+        file.write(json.dumps(end).ljust(_ROOM))
     new.rename(path)
 
 

@@ -36,6 +36,7 @@ RESERVE = 192 << 20  # bytes that a build leaves free on the disk; admission ask
 _WATCH = 0.25  # seconds between two looks at what it uses
 CPU_SHARES = 256  # among builds; all of them together are lighter than any dyno
 STORE_PATIENCE = 300.0
+START_PAUSES = (0.2, 1.0)  # seconds after a start that failed
 STORE_PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0)
 # -P: the working directory is the app's to write; no module may come from there.
 BUILDER = ("/usr/bin/python3", "-sP", "-m", "pogo.build")
@@ -109,6 +110,13 @@ class Steps:
         with tempfile.TemporaryDirectory(dir=self.platform.settings.tmp_dir) as directory:
             try:
                 spec = await self._stored(partial(self._spec, step, Path(directory)))
+                for pause in START_PAUSES:
+                    try:
+                        return await insist(partial(containers.start, spec))
+                    except ContainerError as error:  # what watches over it was killed as it booted, say
+                        log.warning("a build is started again", build=self.build.id, error=error.message)
+                        await insist(partial(containers.remove, spec.id))
+                        await asyncio.sleep(pause)
                 return await insist(partial(containers.start, spec))
             except (ContainerError, NotFound) as error:
                 raise BuildFailed(f"The build could not be started: {error.message}") from error

@@ -53,7 +53,8 @@ def history(platform: Installation, app: str, ledger: Ledger, kills: Iterable[Ki
     for what, rows, excuse in (("release", made, "release"), ("build", builds, "build's process")):
         bad = Counter(one["status"] for one in rows if one["status"] != "succeeded")
         if bad and not (excuse in parts and set(bad) == {"failed"}):
-            yield f"{what}s: {dict(bad)}"
+            ends = [_end(platform, one["id"]) for one in rows if one["status"] != "succeeded"]
+            yield f"{what}s: {dict(bad)}: {ends}"
     good = [one for one in builds if one["status"] == "succeeded"]
     known = {one["id"] for one in made}
     named = Counter(one["release"]["id"] for one in good)
@@ -64,10 +65,16 @@ def history(platform: Installation, app: str, ledger: Ledger, kills: Iterable[Ki
     yield from (f"push of {commit} is lost" for commit, sure in ledger.commits if sure and not deployed[commit])
 
 
+def _end(platform: Installation, id: str) -> str:
+    file = platform.state / "transcripts" / f"{id}.txt"
+    return file.read_text(errors="replace")[-300:] if file.exists() else ""
+
+
 def one_offs(platform: Installation, app: str, ledger: Ledger, kills: Iterable[Kill], since: float) -> Iterator[str]:
     """One-off dynos that were acknowledged ran once; those that were not, at most once."""
     text = Counter(line.text for line in log(platform, app, since) if line.dyno.startswith("run."))
-    spared = not any(kill.part in ("run", "run's process", "supervisor") for kill in kills)
+    # A nursery that is killed takes with it the monitors that it is just starting.
+    spared = not any(kill.part in ("run", "run's process", "nursery") for kill in kills)
     for word, sure in ledger.runs.items():
         if text[word] > 1 or (sure and spared and not text[word]):
             yield f"a one-off dyno said {word!r} {text[word]} times"
@@ -129,7 +136,7 @@ def uids(platform: Installation) -> Iterator[str]:
 
 
 # Below these, files come and go, and others of these checks look at them.
-_LIVELY = {"run/c", "scratch", "logs", "log", "transcripts", "store", "copies", "service", "traffic"}
+_LIVELY = {"run/c", "scratch", "git", "logs", "log", "transcripts", "store", "copies", "service", "traffic"}
 
 
 def inventory(state: Path) -> set[str]:
@@ -165,8 +172,15 @@ def routed(platform: Installation, app: str, load: Requests, kills: list[Kill], 
     yield from (f"{path} is in the log {words[path]} times" for path in good if words[path] > 1)
     missing = [path for path in good if not words[path]]
     allowed = sum(LOST["pogod"] * kill.of_pogod + LOST["router"] * kill.of_router for kill in kills)
+    allowed += sum(_kept_by_the_router(load, router.at, kills) for router in kills if router.of_router)
     if len(missing) > allowed:
         yield f"{len(missing)} answered requests are not in the log: {missing[:5]} … {missing[-1]}"
+
+
+def _kept_by_the_router(load: Requests, killed: float, kills: list[Kill]) -> int:
+    """Requests whose lines waited in a router for a pogod that had been killed, when it was killed, too."""
+    away = min((kill.at for kill in kills if kill.of_pogod and killed - 12 < kill.at <= killed), default=killed)
+    return sum(away - 1 <= one.ended <= killed for one in load.asked)
 
 
 def of_git(platform: Installation, app: str) -> Iterator[str]:

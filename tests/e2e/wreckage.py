@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -153,22 +153,27 @@ class Requests:
 # -- what the platform says
 
 
-def request(platform: Installation, method: str, path: str, body: object = None) -> Answer:
+def request(platform: Installation, method: str, path: str, body: object = None, **headers: str) -> Answer:
     """A call of the API."""
     config = json.loads((platform.home / ".config/pogo/config.json").read_text())
     (own,) = config["platforms"].values()
-    headers = {
+    always = {
         "Accept": "application/vnd.heroku+json; version=3",
         "Authorization": f"Bearer {own['token']}",
     }
-    return platform.get("127.0.0.1", path, method, headers, "" if body is None else json.dumps(body))
+    return platform.get("127.0.0.1", path, method, {**always, **headers}, "" if body is None else json.dumps(body))
 
 
 def ask(platform: Installation, path: str) -> Any:
-    """GET of the API."""
+    """GET of the API: a resource, or all pages of a list."""
     answer = request(platform, "GET", path)
     assert answer.status in (200, 206), answer
-    return json.loads(answer.body)
+    found = json.loads(answer.body)
+    while answer.status == 206:
+        answer = request(platform, "GET", path, Range=answer.headers["next-range"])
+        assert answer.status in (200, 206), answer
+        found += json.loads(answer.body)
+    return found
 
 
 def answered(platform: Installation, path: str) -> Any:
@@ -200,10 +205,13 @@ def amiss(platform: Installation, app: str, quantity: int, release: int) -> list
     return [] if dynos == wanted else dynos or ["no dynos"]
 
 
-def settle(platform: Installation, app: str, quantity: int, release: int, seconds: float = 120) -> None:
+def settle(
+    platform: Installation, app: str, quantity: int, release: int | Callable[[], int], seconds: float = 120
+) -> None:
     """Wait until the app runs as it should and nothing is on the machine beyond what all apps need."""
     end = time.monotonic() + seconds
-    while left := amiss(platform, app, quantity, release) or leftovers(platform):
+    wanted = release if callable(release) else lambda: release
+    while left := amiss(platform, app, quantity, wanted()) or leftovers(platform):
         assert time.monotonic() < end, left
         time.sleep(0.2)
 

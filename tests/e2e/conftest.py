@@ -16,7 +16,7 @@ from installation import Installation, reserve
 def platform(request: pytest.FixtureRequest) -> Iterator[Installation]:
     """Running, with the first app `hello`. Tests make apps of their own and may kill and restart all of it."""
     on_ceph = os.environ.get("POGO_TEST_STORE") == "ceph"
-    store = request.getfixturevalue("ceph").settings("pogo-objects") if on_ceph else {}
+    store = request.getfixturevalue("ceph").settings("pogo-e2e") if on_ceph else {}
     installation = reserve()
     try:
         installation.up(**store)

@@ -73,6 +73,7 @@ class Installation:
             "POGO_STACKS": "pogo-13",
             "POGO_DYNO_DISK_MB": "384",
             "POGO_SIZES": "small:64:128:64",
+            "POGO_STORE_PATIENCE": "1",
             "POGO_API_RATE": "0",  # tests ask until something is so
         }
 

@@ -10,12 +10,13 @@ import os
 from pathlib import Path
 from typing import Any
 
+import audited
 import pytest
 
 FILE = Path(__file__).with_name("answered.txt")
 SEEN = pytest.StashKey[set[str]]()
 FILES = pytest.StashKey[set[str]]()
-KEY = "heroku_operations"
+KEYS = {"heroku_operations": SEEN, "audited_operations": audited.SEEN}
 
 
 def proven() -> set[str]:
@@ -27,26 +28,31 @@ class Recorder:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
-        config.stash[SEEN], config.stash[FILES] = set(), set()
+        config.stash[SEEN], config.stash[FILES], config.stash[audited.SEEN] = set(), set(), set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.config.stash[FILES].add(Path(report.nodeid.partition("::")[0]).name)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        self.config.stash[SEEN].update(getattr(node, "workeroutput", {}).get(KEY, []))
+        for name, key in KEYS.items():
+            self.config.stash[key].update(getattr(node, "workeroutput", {}).get(name, []))
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         seen = self.config.stash[SEEN]
         output: Any = getattr(self.config, "workeroutput", None)
         if output is not None:
-            output[KEY] = sorted(seen)
+            output.update({name: sorted(self.config.stash[key]) for name, key in KEYS.items()})
         elif seen and self._whole(session):
             if os.environ.get("POGO_TEST_RECORD"):
                 FILE.write_text("".join(f"{one}\n" for one in sorted(seen)))
             missing = sorted(proven() - seen)
             if missing:
                 print(f"\nNot answered any more, though {FILE.name} says so: {', '.join(missing)}")
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            silent = sorted(audited.changing() - self.config.stash[audited.SEEN] - audited.SILENT.keys())
+            if silent:
+                print(f"\nNo test has seen a record of who did these (audited.py): {', '.join(silent)}")
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _whole(self, session: pytest.Session) -> bool:

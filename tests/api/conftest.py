@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import audited
 import pytest
 import uvicorn
 from answered import SEEN, Recorder
@@ -101,9 +102,10 @@ def live(server: TestClient) -> Iterator[int]:
 
 
 @pytest.fixture
-def http(server: TestClient, platform: Platform) -> TestClient:
+def http(server: TestClient, platform: Platform, request: pytest.FixtureRequest) -> TestClient:
     application: Any = server.app
     application.state.platform = platform
+    server.event_hooks = {"response": [audited.Watch(platform.db, request.config.stash[audited.SEEN])]}
     return server
 
 

@@ -60,6 +60,18 @@ REASONS = {
 }
 
 
+#: Routed, and they say that there is no such thing, whatever it is called (404): what of the message tells so.
+NOTHING_THERE = {
+    "GET /account/features/{account-feature}": "Couldn't find that feature",
+    "GET /addon-services/{add-on-service}": "add-ons are not there yet",
+    "GET /addon-services/{add-on-service}/plans": "add-ons are not there yet",
+    "GET /teams/{team}/features/{team-feature}": "Couldn't find that feature",
+    "POST /actions/addon-attachments/resolve": "add-ons are not there yet",
+    "POST /actions/addons/resolve": "add-ons are not there yet",
+    "POST /apps/{app}/addons": "add-ons are not there yet",
+}
+
+
 class Operation(NamedTuple):
     """href: `/apps/{app}/dynos`. state: `routed`, or `absent` for a reason."""
 

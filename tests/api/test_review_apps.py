@@ -34,6 +34,7 @@ def test_settings_of_review_apps(everyone: People, pipeline: dict[str, Any]) -> 
     assert (made.status_code, made.json()["automatic_review_apps"], made.json()["stale_days"]) == (201, False, 5)
     changed = ann.patch(path, {"base_name": "review", "stale_days": 3}).json()
     assert (changed["base_name"], changed["stale_days"]) == ("review", 3)
+    assert ann.get(path).json() == changed
     assert ann.patch(path, {"stale_days": 99}).status_code == 422
     assert everyone.eve.get(path).status_code == 404
     assert ann.delete(path).json() == changed

@@ -6,7 +6,7 @@ import re
 
 from api_rig import People
 from heroku_schema import HerokuSchema
-from schema_operations import REASONS, operations
+from schema_operations import NOTHING_THERE, REASONS, operations
 
 from pogo.model import App, Release
 
@@ -64,3 +64,12 @@ def test_each_operation(everyone: People, app: App, release: Release, heroku_sch
     wrong = {path: status for path, status in others.items() if status != 404 and "/usage/" not in path}
     assert wrong == {}, "usage alone wants to know since when"
     assert len(answered) >= 80, sorted(others)
+
+
+def test_what_nobody_can_have_here(everyone: People, app: App) -> None:
+    everyone.ann.post("/teams", {"name": "guild"})
+    for operation, said in NOTHING_THERE.items():
+        method, _, path = operation.partition(" ")
+        asked = re.sub(r"\{([\w-]+)\}", lambda found: {"app": "shop", "team": "guild"}.get(found[1], "any"), path)
+        answer = everyone.ann.call(method, asked, {"plan": "any"} if method == "POST" else None)
+        assert answer.status_code == 404 and said in answer.json()["message"], (operation, answer.text)

@@ -40,7 +40,10 @@ def test_a_team_from_first_to_last(everyone: People) -> None:
     assert renamed["name"] == "acme-two"
     assert [one["name"] for one in ann.get("/teams/permissions").json()] == ["deploy", "manage", "operate", "view"]
     assert ann.get("/teams/acme-two/features").json() == []
-    assert ann.get("/teams/acme-two/preferences").status_code == 200
+    preferences = ann.get("/teams/acme-two/preferences").json()
+    assert ann.patch("/teams/acme-two/preferences", preferences).json() == preferences
+    assert ann.post("/teams/acme-two/members", {"email": "eve@example.com", "role": "member"}).status_code == 201
+    assert ann.delete("/teams/acme-two/members/eve@example.com").status_code == 200
     assert ann.get("/teams/acme-two/spaces").json() == []
     make_app = {"name": "lamp", "team": "acme-two"}
     assert ann.post("/teams/apps", make_app).status_code == 201

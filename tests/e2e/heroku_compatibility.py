@@ -15,13 +15,14 @@ from heroku_commands_code import DYNOS, PIPELINES
 from heroku_commands_people import ACCOUNT, LOCAL, NOTHING, TEAMS
 from heroku_schema import load
 from operations import OF_AN_APP, OTHERS
+from schema_operations import NOTHING_THERE
 from schema_operations import operations as schema_operations
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs/compatibility.md"
 OPERATIONS = ROOT / "tests/api/heroku_operations.json"
 CLI = "11.10.0"
-ANSWERED, ROUTED = "answered", "routed"
+ANSWERED, ROUTED, NO_SUCH = "answered", "routed", "answered: there is no such thing"
 #: The longest first.
 CHAPTERS: tuple[Chapter, ...] = (PIPELINES, DYNOS, APPS, DOMAINS, ACCOUNT, LOCAL, CONFIG, TEAMS, NOTHING, WEBHOOKS)
 
@@ -75,11 +76,11 @@ def _commands() -> Iterator[str]:
 
 
 def _operations(operations: Mapping[str, str]) -> Iterator[str]:
-    count = {state: sum(what == state for what in operations.values()) for state in (ANSWERED, ROUTED)}
+    count = {state: sum(what == state for what in operations.values()) for state in (ANSWERED, ROUTED, NO_SUCH)}
     yield from ("", "## 2. Operations of Heroku's Platform API", "")
     yield f"Of {len(operations)} operations {count[ANSWERED]} are answered: a test of tests/api gets a 2xx that is"
-    yield f"right by Heroku's schema. {count[ROUTED]} more are routed; no test of tests/api has such an answer of them."
-    yield "Those of add-ons, telemetry and test runs list nothing, or say that there is no such thing."
+    yield f"right by Heroku's schema. {count[NO_SUCH]} more say in a test that there is no such thing, as add-ons;"
+    yield f"{count[ROUTED]} are routed and not proven. Lists of add-ons, telemetry and test runs are empty."
     yield from ("", "| operation | here |", "|---|---|")
     for operation, what in sorted(operations.items()):
         yield f"| `{operation}` | {what} |"
@@ -90,10 +91,10 @@ def compared() -> dict[str, str] | None:
     schema = load()
     if not schema.present:
         return None
-    found = proven()
+    states = dict.fromkeys(NOTHING_THERE, NO_SUCH) | dict.fromkeys(proven(), ANSWERED)
     ours = {key.replace(" ", " /apps/{app}", 1) for key in OF_AN_APP} | OTHERS.keys()
     return {
-        key: f"absent: {one.reason}" if one.reason else ANSWERED if key in found else ROUTED
+        key: f"absent: {one.reason}" if one.reason else states.get(key, ROUTED)
         for one in schema_operations(schema.document, ours)
         for key in [f"{one.method} {one.href}"]
     }

@@ -36,7 +36,7 @@ _UNTOLD = frozenset(
         "webhook_events",
     }
 )
-_TRIFLES = frozenset({"backed_up", "last_login", "repo_size", "sign_count", "updated_at", "used_at"})
+_TRIFLES = frozenset({"backed_up", "last_login", "repo_size", "sign_count", "totp_step", "updated_at", "used_at"})
 
 
 @dataclass

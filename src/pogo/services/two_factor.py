@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from pogo.errors import InvalidParams
 from pogo.model import Authorization, Passkey, PasskeySecret, User, utcnow
+from pogo.services import audit
 from pogo.services.database import Database
 from pogo.services.people import sha256
 
@@ -95,6 +96,8 @@ def _is_recovery(session: Session, row: User, code: str) -> bool:
     if digest not in row.recovery:
         return False
     row.recovery = [one for one in row.recovery if one != digest]
+    if who := audit.actor():
+        who.user = row
     return True
 
 

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from ceph import Ceph
+from slow_line import line_to
 
-from pogo.errors import NotFound, StorageFull, Unavailable
+from pogo.errors import NotFound, PogoError, StorageFull, Unavailable
+from pogo.install import stores
+from pogo.settings import Settings
 from pogo.store import s3
 from pogo.store.copies import RECENT
 from pogo.store.s3 import S3Store
@@ -170,6 +172,24 @@ def test_a_bucket_that_is_not_there_is_said_as_such(ceph: Ceph, tmp_path: Path) 
         S3Store(ceph.bucket("nowhere-to-be-seen"), tmp_path, MB).put("slugs/a", [b"x"])
 
 
+def test_an_installation_begins_in_a_bucket_and_stays_there(ceph: Ceph, tmp_path: Path) -> None:
+    """As bin/up does it. The keys are kept when they work."""
+    values = {"state_dir": tmp_path, "store_endpoint": ceph.endpoint, "store_patience": 1}
+    settings = Settings(**values, store_url="s3://pogo-new")
+    settings.store_keys.parent.mkdir()
+    given, me = ceph.settings("pogo-new"), pwd.getpwuid(os.geteuid())
+    stores.ensure(settings, given, me)
+    (mark,) = ceph.store("pogo-new", tmp_path / "copies").list("")
+    assert mark.startswith(stores.MARKS)
+    assert settings.store_keys.stat().st_mode & 0o777 == 0o600
+    assert Keys.read(settings.store_keys) == ceph.keys
+    with pytest.raises(Refused, match="refuses our keys"):
+        stores.ensure(settings, {**given, "AWS_SECRET_ACCESS_KEY": "x" * 40}, me)
+    stores.ensure(settings, {}, me)
+    with pytest.raises(PogoError, match="s3://pogo-other is not the store with the objects of this installation"):
+        stores.ensure(Settings(**values, store_url="s3://pogo-other"), {}, me)
+
+
 def test_https_with_an_authority_of_its_own(ceph: Ceph, store: S3Store, tmp_path: Path) -> None:
     secure = S3Store(ceph.bucket(BUCKET, endpoint=ceph.secure, ca=ceph.ca), tmp_path, 1 << 30)
     assert secure.put("slugs/a", blocks(20)) == 20 * MB
@@ -197,51 +217,6 @@ def test_a_full_store_is_said_and_heals(ceph: Ceph, store: S3Store) -> None:
     finally:
         ceph.admin(quota[0], quota[1], "disable", *quota[2:])
     assert store.put("slugs/a", blocks(8)) == 8 * MB
-
-
-class Line:
-    """A slow or bad line to the gateway: each piece that comes back waits, and may be changed."""
-
-    def __init__(self, port: int) -> None:
-        self.port, self.delay, self.change = port, 0.0, lambda data: data
-        self.server = socket.create_server(("127.0.0.1", 0))
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    @property
-    def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.server.getsockname()[1]}"
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                near, _ = self.server.accept()
-            except OSError:
-                return
-            far = socket.create_connection(("127.0.0.1", self.port))
-            threading.Thread(target=self._carry, args=(near, far, False), daemon=True).start()
-            threading.Thread(target=self._carry, args=(far, near, True), daemon=True).start()
-
-    def _carry(self, source: socket.socket, target: socket.socket, back: bool) -> None:
-        try:
-            while data := source.recv(1 << 18):
-                if back:
-                    time.sleep(self.delay)
-                    data = self.change(data)
-                target.sendall(data)
-        except OSError:
-            pass  # the other half was closed
-        finally:
-            for end in (source, target):
-                end.close()
-
-
-@contextmanager
-def line_to(ceph: Ceph) -> Iterator[Line]:
-    line = Line(int(ceph.endpoint.rpartition(":")[2]))
-    try:
-        yield line
-    finally:
-        line.server.close()
 
 
 def test_a_slow_store_is_waited_for_but_not_for_ever(ceph: Ceph, store: S3Store, tmp_path: Path) -> None:

@@ -232,11 +232,13 @@ def leftovers(platform: Installation) -> list[str]:
         background[f"background {hierarchy.name}"] = hierarchy / f"pogo-{tag}" / "c" / ".background"
         places[f"monitor cgroup {hierarchy.name}"] = hierarchy / f"pogo-{tag}" / "m"
     found = [f"{kind} {one}" for kind, place in background.items() for one in place.glob("*/")]
+    missing = {kind.partition(" ")[0]: set(wanted) for kind in places}  # not every hierarchy need have groups
     for kind, place in places.items():
         there = {entry.name for entry in place.iterdir() if entry.is_dir()} if place.exists() else set()
         there.discard(".background")  # the class of builds stays; its members are looked at above
         found += [f"{kind} {name}" for name in there - wanted]
-        found += [f"no {kind} {name}" for name in wanted - there]
+        missing[kind.partition(" ")[0]] -= there
+    found += [f"no {kind} {name}" for kind, names in missing.items() for name in names]
     links = [name for name in os.listdir("/sys/class/net") if name.startswith(f"pg{tag}")]
     if len(links) != len(wanted):
         found.append(f"{len(links)} interfaces for {len(wanted)} containers")

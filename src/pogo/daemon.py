@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Coroutine, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any, TextIO
 
 import structlog
@@ -184,7 +185,8 @@ async def serve(settings: Settings) -> None:
             lifespan="off",
             timeout_keep_alive=75,
             timeout_graceful_shutdown=GRACEFUL,
-        )
+        ),
+        app.state.stopping,
     )
     log.info("pogod is up", state_dir=str(settings.state_dir), domain=settings.domain)
     await server.serve()
@@ -203,7 +205,18 @@ async def serve(settings: Settings) -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn raises the signal that stopped it once more, which would end the process before all is in order."""
+    """uvicorn raises the signal that stopped it once more, which would end the process before all is in order.
+
+    stopping: set by that signal.
+    """
+
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
+        super().__init__(config)
+        self._stopping = stopping
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._stopping.set()
+        super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
@@ -114,6 +116,7 @@ def create_app(platform: Platform) -> FastAPI:
         title="Pogoapp Platform API", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False
     )
     app.state.platform = platform
+    app.state.stopping = asyncio.Event()  # set when pogod is told to end
     for module in RESOURCES:
         app.include_router(module.router)
     for module in STREAMS:

@@ -15,14 +15,17 @@ T = TypeVar("T")
 CHUNK = 1 << 20
 
 
-async def with_heartbeat(items: AsyncIterator[T], seconds: float) -> AsyncIterator[T | None]:
-    """The items, and None whenever none came for so long. Closes `items` at the end."""
+async def with_heartbeat(items: AsyncIterator[T], seconds: float, until: asyncio.Event) -> AsyncIterator[T | None]:
+    """The items until the event, and None whenever none came for so long. Closes `items` at the end."""
     upcoming: asyncio.Task[T] | None = None
+    ending = asyncio.ensure_future(until.wait())
     try:
         while True:
             if upcoming is None:
                 upcoming = asyncio.ensure_future(anext(items))
-            done, _ = await asyncio.wait({upcoming}, timeout=seconds)
+            done, _ = await asyncio.wait({upcoming, ending}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            if ending in done:
+                return
             if not done:
                 yield None
                 continue
@@ -33,6 +36,7 @@ async def with_heartbeat(items: AsyncIterator[T], seconds: float) -> AsyncIterat
                 return
             yield item
     finally:
+        ending.cancel()
         if upcoming is not None:
             upcoming.cancel()
             await asyncio.wait({upcoming})

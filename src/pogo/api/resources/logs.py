@@ -25,6 +25,8 @@ streams = APIRouter()
 
 HEARTBEAT = 15.0
 RETRY_MS = 1000
+# A client that comes back before pogod does gets a 503, after which the official one gives up.
+RETRY_AFTER_RESTART_MS = 10_000
 
 
 class NewLogSession(Body):
@@ -62,11 +64,11 @@ async def read(request: Request, secret: str) -> Response:
     """The last lines, then, with `tail`, new ones for ever. `Last-Event-ID` goes on after that line."""
     platform: Platform = request.app.state.platform
     session = await platform.call(log_sessions.find_session, secret)
-    events = _events(platform, session, request.headers.get("last-event-id", ""))
+    events = _events(platform, session, request.headers.get("last-event-id", ""), request.app.state.stopping)
     return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-async def _events(platform: Platform, session: LogSession, after: str) -> AsyncIterator[bytes]:
+async def _events(platform: Platform, session: LogSession, after: str, stopping: asyncio.Event) -> AsyncIterator[bytes]:
     wanted = Filter(session.source, session.dyno)
     yield f"retry: {RETRY_MS}\n\n".encode()
     if not (after and session.tail):
@@ -77,8 +79,10 @@ async def _events(platform: Platform, session: LogSession, after: str) -> AsyncI
             yield b"".join(_event(id, line) for id, line in recent)
     if session.tail:
         lines = platform.logs.follow(session.app_id, after, wanted)
-        async for found in with_heartbeat(lines, HEARTBEAT):
+        async for found in with_heartbeat(lines, HEARTBEAT, stopping):
             yield _event(*found) if found else b": keep-alive\n\n"
+        # A stream that ends is opened again, after the line that came last; one that is cut off is an error.
+        yield f"retry: {RETRY_AFTER_RESTART_MS}\n\n".encode()
 
 
 def _event(id: str, line: Line) -> bytes:

@@ -158,17 +158,7 @@ def load(environ: Mapping[str, str]) -> Installation:
     images = values.get("POGO_IMAGES", "auto")
     if images not in ("auto", "mounted", "unpacked"):
         raise BadConfiguration(f"POGO_IMAGES has to be auto, mounted or unpacked, not {images!r}.")
-    return Installation(
-        state,
-        subnet,
-        uid_base,
-        max_apps,
-        account.pw_uid,
-        account.pw_gid,
-        package,
-        Path(buildpacks),
-        mirror_port if mirror != "off" else 0,
-        mirror != "off" and values.get("POGO_MIRROR_ONLY", "").lower() in TRUE,
-        mirror == "answer",
-        images,
-    )
+    port, owner = mirror_port if mirror != "off" else 0, (account.pw_uid, account.pw_gid)
+    only = mirror != "off" and values.get("POGO_MIRROR_ONLY", "").lower() in TRUE
+    answers, packs = mirror == "answer", Path(buildpacks)
+    return Installation(state, subnet, uid_base, max_apps, *owner, package, packs, port, only, answers, images)

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from pogo.agent import monitor, syscalls
+from pogo.agent import cgroups, monitor, syscalls
 from pogo.agent.boot import Boot
 from pogo.agent.handover import Charge
 from pogo.agent.images import Image
@@ -32,8 +32,7 @@ def fork(child: Callable[[], object], keep: set[int]) -> int:
     if pid == 0:
         try:
             signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, signal.SIG_DFL)
+            syscalls.set_signals((signal.SIGCHLD, signal.SIGTERM, signal.SIGINT), ignored=False)
             syscalls.close_all_but(keep)
             child()
         except BaseException:
@@ -77,6 +76,7 @@ class Nursery:
 
 def _tend(installation: Installation, agent: socket.socket) -> None:
     """Until the agent ends. Does as little as it can."""
+    cgroups.hide_idle_hierarchies()
     woken, waker = socket.socketpair()
     waker.setblocking(False)
     signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)

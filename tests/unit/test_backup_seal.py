@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 
 from pogo.backup import catalog, contents, seal
 from pogo.backup.contents import Manifest
+from pogo.backup.record import Record
 from pogo.backup.seal import BadRecoveryKey, Damaged, Opened, RecoveryKey, TooNew, WrongKey
+from pogo.install.doctor import backups
 from pogo.install.restore import kept_settings
 from pogo.loops.backups import due_in
 from pogo.store.files import FileStore
@@ -146,3 +149,16 @@ def test_settings_of_a_machine_and_files_that_are_not_here_do_not_come_along() -
     }  # fmt: skip
     kept = kept_settings(given, lambda path: path == Path("/there"))
     assert kept == {"POGO_DOMAIN": "example.org", "POGO_KEEP_SLUGS": "3", "POGO_TLS_CERT": "/there"}
+
+
+def test_what_doctor_says_of_backups() -> None:
+    good = Record(name="a", at=(NOW - timedelta(hours=30)).isoformat())
+    assert backups.backup(Record(), 24, NOW).level == "ok"
+    assert backups.backup(good, 24, NOW).level == backups.backup(good, 0, NOW).level == "ok"
+    late = backups.backup(good, 12, NOW)
+    assert (late.level, late.found) == ("warning", "the last one is 30 h old")
+    wrong = backups.backup(replace(good, why="the disk is full"), 24, NOW)
+    assert wrong.level == "warning" and wrong.found.endswith("30 h old; the last try failed: the disk is full")
+    assert not backups.drill(good) and not backups.restoring("")
+    assert backups.drill(replace(good, drill="it is damaged"))[0].level == "failed"
+    assert backups.restoring("20261124t0230z-0")[0].advice.endswith("pogo admin:restore 20261124t0230z-0")

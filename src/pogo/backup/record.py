@@ -61,6 +61,17 @@ def drilled(settings: Settings, wrong: str) -> None:
     _write(_drilled(settings), {"drill_at": _now(), "drill": wrong})
 
 
+def begun_restore(settings: Settings) -> Path:
+    """Names the backup whose restore has begun to change things and did not come to its end. Root's."""
+    return settings.state_dir / "keys" / "restore.begun"
+
+
+def unfinished_restore(settings: Settings) -> str:
+    """The name of that backup; "" where there is none."""
+    file = begun_restore(settings)
+    return file.read_text().strip() if file.exists() else ""
+
+
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 

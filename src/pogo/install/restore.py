@@ -21,7 +21,7 @@ from typing import BinaryIO
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
 
 from pogo.agent.installation import parse_setting
-from pogo.backup import catalog, checking, contents, recovery, taking
+from pogo.backup import catalog, checking, contents, record, recovery, taking
 from pogo.backup.checking import Checked
 from pogo.backup.contents import DATABASE, Manifest
 from pogo.backup.seal import RecoveryKey
@@ -73,18 +73,8 @@ def restore(name: str, file: str, *, replace: bool, incomplete: bool) -> None:
         _apply(settings, config, store, staged, user)
     _start()
     shutil.rmtree(staged.directory)
-    _begun(settings).unlink()
+    record.begun_restore(settings).unlink()
     line(f"The platform is that of {staged.manifest.moment:%Y-%m-%d %H:%M} UTC: {', '.join(staged.found.apps)}.")
-
-
-def _begun(settings: Settings) -> Path:
-    """Names the backup whose restore has begun to change things and did not come to its end."""
-    return settings.state_dir / "keys" / "restore.begun"
-
-
-def unfinished(settings: Settings) -> str:
-    """The name of that backup; "" where there is none."""
-    return _begun(settings).read_text().strip() if _begun(settings).exists() else ""
 
 
 def _staged(settings: Settings, store: BlobStore, name: str, file: str, user: pwd.struct_passwd) -> Staged:
@@ -138,7 +128,7 @@ def _refuse(settings: Settings, config: Path, staged: Staged, *, replace: bool, 
                 f" {settings.store}, as {key}: {wrong}. Bring the objects there first, or add --incomplete: those apps"
                 " will not start until they are pushed again. Nothing was changed."
             )
-        if replace or unfinished(settings) == staged.name:
+        if replace or record.unfinished_restore(settings) == staged.name:
             return
         if mine := set(backups.as_pogod(settings, config, "apps")) - {first_app.NAME}:
             raise Conflict(
@@ -157,7 +147,7 @@ def _apply(settings: Settings, config: Path, store: BlobStore, staged: Staged, u
     supervisor = up.find(Path(sys.prefix)).supervisor
     supervisor.stop("pogod")
     try:
-        places.write(_begun(settings), f"{staged.name}\n", mode=0o600)
+        places.write(record.begun_restore(settings), f"{staged.name}\n", mode=0o600)
         _write_secrets(settings, list(dict.fromkeys([*restored, *present])), user)
         backups.as_pogod(settings, config, "load", str(staged.directory / DATABASE))
     except BaseException:

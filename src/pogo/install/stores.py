@@ -49,7 +49,8 @@ def ensure(settings: Settings, environ: Mapping[str, str], user: pwd.struct_pass
     except NotFound as error:
         raise PogoError(
             f"{settings.store} is not the store with the objects of this installation: it lacks {own_mark(id)!r}."
-            f" Set POGO_STORE_URL and POGO_STORE_ENDPOINT back. {MOVE}."
+            f" Set POGO_STORE_URL and POGO_STORE_ENDPOINT back. {MOVE}. Or has another machine taken the objects over"
+            " by pogo admin:restore? Then this one has to stay down."
         ) from error
     if keys and settings.store.startswith("s3:"):
         save_keys(settings, keys, user)

@@ -27,6 +27,7 @@ from pogo.install import (
     stores,
     takeover,
     trust,
+    upgrade,
 )
 from pogo.install import caller as callers
 from pogo.install.caller import Caller
@@ -81,7 +82,12 @@ def up(checkout: Path) -> None:
     for name in names:
         image.find(name)
     with step("This machine"):
+        there = upgrade.installed(settings)
+        upgrade.refuse_downgrade(there)
         report.refuse(report.before_start(settings, own_processes(here.supervisor)))
+    if there is not None and upgrade.needs_backup(there):
+        with step("Backup before the upgrade") as say:
+            upgrade.back_up(settings, here.config, there, say)
     with step("Users, keys, names"):
         _places(here)
     _stacks(here, [settings.default_stack])
@@ -174,6 +180,7 @@ def platform(here: Installation, say: Say) -> dict[str, Any]:
         say("runs, up to date")
         return {"token": None, "password": None, "apps": []}
     say("database")
+    upgrade.record(settings)
     found = _database(here)
     for service in stale:
         say(f"starting {service.name}")

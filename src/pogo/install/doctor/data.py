@@ -14,6 +14,7 @@ from pogo.install.doctor.check import Check, as_json, failed, guarded, ok, warni
 from pogo.services.database import Database, revisions
 from pogo.settings import Settings
 from pogo.store.choice import open_store
+from pogo.store.marks import foreign, own_mark
 from pogo.store.s3 import S3Store
 
 AREA = "Data"
@@ -65,6 +66,8 @@ def store(settings: Settings) -> Iterator[Check]:
         place.delete(key)
     took = time.monotonic() - began
     yield ok(AREA, "store", f"{settings.store} takes, gives and deletes ({took * 1000:.0f} ms)")
+    if why := foreign(place, own_mark(settings.store_id)):
+        yield warning(AREA, "store's mark", f"nothing is deleted there, and no backup taken: {why}", "docs/backups.md")
     if isinstance(place, S3Store):
         yield clock(place.client.skew())
 

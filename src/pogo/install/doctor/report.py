@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pogo.agent import installation
+from pogo.backup import record
 from pogo.errors import PogoError
 from pogo.install import configuration, parts
-from pogo.install.doctor import check, inside, leftovers, machine, platform
+from pogo.install.doctor import backups, check, inside, leftovers, machine, platform
 from pogo.install.doctor.check import Check
 from pogo.settings import Settings
 
@@ -30,6 +32,9 @@ def examine() -> list[Check]:
         absent = check.failed(platform.AREA, "installation", f"there is none in {settings.state_dir}", "Run bin/up.")
         return [*found, absent]
     found += platform.checks(settings, supervisor, config)
+    last = record.read(settings)
+    found += [backups.backup(last, settings.backup_hours, datetime.now(UTC)), *backups.drill(last)]
+    found += backups.restoring(record.unfinished_restore(settings))
     ours = installation.load(os.environ)
     if running:
         found += check.guarded(inside.AREA, "names", lambda: inside.checks(ours))

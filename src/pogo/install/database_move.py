@@ -37,7 +37,7 @@ def move(url: str) -> None:
         raise NotMoved("Moving the database stops and starts pogod, so it has to be done as root: sudo pogo …")
     if not config.is_file():
         raise NotMoved(f"There is no installation here: {config} is missing. Run bin/up first.")
-    supervisor = parts.supervisor(settings, Path("/nonexistent"))
+    supervisor = parts.supervisor(settings, Path(sys.prefix))
     if settings.database_url:
         _go_on(settings, supervisor, url)
         return

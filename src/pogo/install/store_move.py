@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pwd
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def move(target: Mapping[str, str], environ: Mapping[str, str]) -> None:
         raise PogoError("The keys of the new store are missing: give AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.")
     stores.ensure(settings, {}, user)
     source, destination = stores.opened(settings, None), stores.opened(new, keys)
-    supervisor = parts.supervisor(settings, Path("/nonexistent"))
+    supervisor = parts.supervisor(settings, Path(sys.prefix))
     with step("Copying") as say:
         say(copied(source, destination, say))
     with step("Switching") as say:

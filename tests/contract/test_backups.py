@@ -13,7 +13,6 @@ import time
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -317,7 +316,7 @@ def test_trouble_is_told_and_leaves_nothing(place: Place, tmp_path: Path, monkey
 
 def test_killed_while_it_is_taken_there_is_no_half_backup(place: Place) -> None:
     widen(place.settings.database)
-    for pause in (0.0, 0.05, 0.2):
+    for pause in (0.0, 0.1):
         there = catalog.all_of(place.store)
         with place.run("take") as process:
             eventually(lambda: list(place.settings.backups_dir.glob("work-*")) or process.poll() is not None)
@@ -350,14 +349,10 @@ def test_killed_while_it_is_loaded_the_database_is_the_old_or_the_new_one(
     database = str(tmp_path / "o" / contents.DATABASE)
     wal = other.settings.state_dir / "db" / "pogo.db-wal"
 
-    def begun(process: subprocess.Popen[str]) -> bool:
-        return (wal.exists() and wal.stat().st_size > 1 << 20) or process.poll() is not None
-
-    for _ in range(2):
-        with other.run("load", database) as process:
-            eventually(partial(begun, process))
-            process.send_signal(signal.SIGKILL)
-        assert digests(other.settings.database) in (old, new)
+    with other.run("load", database) as process:
+        eventually(lambda: (wal.exists() and wal.stat().st_size > 1 << 20) or process.poll() is not None)
+        process.send_signal(signal.SIGKILL)
+    assert digests(other.settings.database) in (old, new)
     other.done("load", database)
     assert digests(other.settings.database) == new
 
@@ -379,12 +374,11 @@ def test_secrets_under_a_new_key_though_it_is_killed_and_others_write(place: Pla
         ann = session.scalars(select(Release)).first()
         assert ann
         config = app.config
-    for number in range(150):
-        with db.write() as session:
-            session.add(
-                Release(app_id=app.id, version=100 + number, status="failed", description="d", user_id=ann.user_id,
-                        slug_id=None, config={"N": str(number)})
-            )  # fmt: skip
+    with db.write() as session:
+        for number in range(150):
+            release = Release(app_id=app.id, version=100 + number, status="failed", description="d", config={})
+            release.user_id, release.config = ann.user_id, {"N": str(number)}
+            session.add(release)
     file = place.settings.state_dir / "keys" / "secrets.key"
     fresh = Fernet.generate_key().decode()
     file.write_text(f"{fresh}\n{SECRET}\n")

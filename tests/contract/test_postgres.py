@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet, MultiFernet
-from sqlalchemy import make_url, select, text, update
+from sqlalchemy import func, make_url, select, text, update
 
 from pogo.errors import InvalidParams, Unavailable
 from pogo.model import App, Build, Dyno, Lease, Release, User, utcnow
@@ -28,6 +29,8 @@ from pogo.services.shared_hints import SharedHints
 from pogo.store.files import FileStore
 from postgres_server import Server
 
+ROUNDS = int(os.environ.get("POGO_TEST_ROUNDS") or 2)
+SEED = int(os.environ.get("POGO_TEST_SEED") or random.randrange(1 << 32))
 DOUBLE = Path(__file__).parent / "daemon_double.py"
 
 
@@ -255,21 +258,27 @@ def test_two_daemons_share_the_work_and_either_may_be_killed(
         with database.read() as session:
             return session.scalar(select(Build.id).where(Build.claim_token.startswith(node + ":")).limit(1)) is not None
 
+    def holders() -> set[str]:
+        with database.read() as session:
+            held = session.scalars(select(Lease.token).where(Lease.token != "", Lease.expires_at > func.now()))
+            return {token.partition(":")[0] for token in held}
+
+    print(f"POGO_TEST_SEED={SEED}")
+    chance = random.Random(SEED)
     daemons = Daemons(database.url, tmp_path, key)
     try:
-        daemons.start("left")
-        daemons.start("right")
-        push()
-        until(lambda: busy("left") or not pending())
-        daemons.kill("left")
-        push()
-        until(lambda: not pending())
-        daemons.start("newer")
-        push()
-        until(lambda: busy("right") or not pending())
-        daemons.kill("right")
-        push()
-        until(lambda: not pending())
+        daemons.start("node0")
+        daemons.start("node1")
+        for number in range(2, 2 + ROUNDS):
+            push()
+            victim = chance.choice(sorted(daemons.running))
+            until(lambda: busy(victim) or not pending())  # noqa: B023
+            daemons.kill(victim)
+            push()
+            releases.change_config(database, made[0], ann, {"NUMBER": str(number)})
+            daemons.start(f"node{number}")
+        until(lambda: not pending(), 30 + 5 * ROUNDS)
+        until(lambda: len(holders()) == 1 and holders() <= daemons.running.keys())
     finally:
         for node in list(daemons.running):
             daemons.kill(node)
@@ -278,8 +287,12 @@ def test_two_daemons_share_the_work_and_either_may_be_killed(
         assert Counter(build.status for build in ended) == {"succeeded": pushed}
         for app in made:
             found = list(session.scalars(select(Release).where(Release.app_id == app.id).order_by(Release.version)))
-            assert [release.version for release in found] == list(range(1, 2 + pushed // len(made)))
+            changed = ROUNDS if app is made[0] else 0
+            assert [release.version for release in found] == list(range(1, 2 + changed + pushed // len(made)))
             assert {release.status for release in found} == {"succeeded"}
-            assert {release.id for release in found[1:]} == {b.release_id for b in ended if b.app_id == app.id}
+            built = [build.release_id for build in ended if build.app_id == app.id]
+            assert {release.id for release in found[1:] if release.description.startswith("Deploy")} == {*built}
+            assert len({*built}) == len(built)
+            assert found[-1].config.get("NUMBER") == (str(1 + ROUNDS) if changed else None)
         phases = Counter(session.scalars(select(Dyno.release_id).where(Dyno.kind == "release")))
         assert set(phases.values()) <= {1}

@@ -33,7 +33,7 @@ from pogo.api.show.webhooks import describer
 from pogo.api.ssh import SshServer
 from pogo.api.tls_stream import use_certificate
 from pogo.containers.agent import AgentContainers
-from pogo.errors import NotFound, PogoError
+from pogo.errors import NotFound, PogoError, Unavailable
 from pogo.git import bridge
 from pogo.log_pipe import never_wait_for_the_log
 from pogo.logs.files import FileLogs
@@ -68,7 +68,7 @@ from pogo.router.log_receiver import RouterLog
 from pogo.rules import sizes, usage
 from pogo.rules.router_log import RouterRecord
 from pogo.services import builds, dynos, leases
-from pogo.services.database import Database, load_keys
+from pogo.services.database import Database, WrongSchema, load_keys, refuse_other
 from pogo.services.platform import Hints, Platform
 from pogo.services.postgres import driver_url, is_postgres
 from pogo.settings import Settings
@@ -95,6 +95,12 @@ def main() -> None:
     )
     lock = hold_alone(settings)
     with lock:
+        try:
+            refuse_other(settings.database)
+        except WrongSchema as error:
+            sys.exit(error.message)
+        except Unavailable as error:  # what runs is served meanwhile
+            log.warning("the database's schema is not known", error=error.message)
         uvloop.run(serve(settings))
 
 

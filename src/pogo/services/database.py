@@ -18,7 +18,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, NoResultFound,
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.orm.exc import StaleDataError
 
-from pogo.errors import Conflict, InvalidParams, NotFound, StorageFull, Unavailable
+from pogo.errors import Conflict, InvalidParams, NotFound, PogoError, StorageFull, Unavailable
 from pogo.model import Lease, utcnow
 from pogo.model.base import EncryptedJson
 from pogo.services import audit, events, postgres
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 log = structlog.get_logger()
+MIGRATIONS = Path(__file__).parents[1] / "model" / "migrations"
 T = TypeVar("T")
+
+
+class WrongSchema(PogoError):
+    """The database has another schema than this version of Pogoapp."""
 
 
 class LeaseLost(Unavailable):
@@ -206,7 +211,7 @@ def _may_pass(error: DBAPIError, state: str) -> bool:
 
 
 def migrate(url: str) -> None:
-    """Bring the schema to this version. A database of a newer version is refused by Alembic.
+    """Bring the schema to this version. Raises WrongSchema for that of a newer one, which is left as it is.
 
     Raises UnusableDatabase for a PostgreSQL that cannot be used.
     """
@@ -214,11 +219,50 @@ def migrate(url: str) -> None:
 
     if postgres.is_postgres(url):
         postgres.check(url)
+    refuse_newer(url)
     config = migrations()
     config.set_main_option("sqlalchemy.url", postgres.driver_url(url).replace("%", "%%"))
     command.upgrade(config, "head")
     if postgres.is_postgres(url):
         postgres.order_by_bytes(url)
+
+
+def newest_revision() -> str:
+    """Of the migrations of this version, without Alembic, whose import takes long."""
+    return max(file.name[:4] for file in MIGRATIONS.glob("versions/[0-9]*.py"))
+
+
+def present_revision(url: str) -> str | None:
+    """Of the database; None where it has no tables yet."""
+    db = Database(url)
+    try:
+        with db.read() as session:
+            if not inspect(session.connection()).has_table("alembic_version"):
+                return None
+            return str(session.scalar(text("SELECT version_num FROM alembic_version")))
+    finally:
+        db.close()
+
+
+def refuse_newer(url: str) -> None:
+    """Raises WrongSchema."""
+    present, newest = present_revision(url), newest_revision()
+    if present is not None and present > newest:
+        raise WrongSchema(
+            f"The database has the schema {present} of a newer version of Pogoapp than this one, which has {newest}."
+            " Nothing was changed. Run bin/up of that version."
+        )
+
+
+def refuse_other(url: str) -> None:
+    """For pogod: raises WrongSchema."""
+    refuse_newer(url)
+    present, newest = present_revision(url), newest_revision()
+    if present != newest:
+        raise WrongSchema(
+            f"The database has the schema {present or 'of no version'}; this version of Pogoapp needs {newest}."
+            " Run bin/up: it migrates the database."
+        )
 
 
 def revisions(connection: Connection) -> tuple[str | None, str]:
@@ -234,7 +278,7 @@ def migrations() -> Config:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parents[1] / "model" / "migrations"))
+    config.set_main_option("script_location", str(MIGRATIONS))
     return config
 
 

@@ -26,7 +26,8 @@ def ensure(settings: Settings) -> None:
 def withdraw(settings: Settings) -> None:
     """Take it from the list again."""
     if _anchor(settings).exists():
-        _anchor(settings).unlink()
+        # Not while another installation's call reads the directory: it fails where a file vanishes.
+        run("flock", ANCHORS, "rm", "-f", _anchor(settings), timeout=900)
         _update("--fresh")
 
 

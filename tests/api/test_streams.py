@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import time
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from api_rig import Client, path_of, queue
 from pogo.api import signed_urls
 from pogo.api.resources import logs as logs_resource
 from pogo.logs import Line
-from pogo.model import App, Release
+from pogo.model import App, LogSession, Release
 from pogo.services import apps
 from pogo.services.platform import Platform
 from pogo.settings import Settings
@@ -97,6 +98,22 @@ def test_a_tail_goes_on_and_is_resumed(
         time.sleep(0.1)
         write(platform, app, "five")
         assert texts(response, 1) == ["five"]
+
+
+def test_a_tail_ends_in_order_when_pogod_is_told_to_stop(app: App, platform: Platform) -> None:
+    """Cut off, the official client gives up; after an end it comes back, in a time in which pogod does."""
+    write(platform, app, "one")
+    session = LogSession(app_id=app.id, tail=True, lines=1, source="", dyno="")
+
+    async def read() -> list[bytes]:
+        stopping = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.1, stopping.set)
+        async with asyncio.timeout(60):
+            return [data async for data in logs_resource._events(platform, session, "", stopping)]
+
+    first, line, last = asyncio.run(read())
+    assert (first, last) == (b"retry: 1000\n\n", b"retry: 10000\n\n")
+    assert line.endswith(b"app[web.1]: one\n\n")
 
 
 def test_a_quiet_tail_is_kept_alive(

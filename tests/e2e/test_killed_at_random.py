@@ -28,6 +28,7 @@ from victims import Kill, Killer, plan
 from waiting import eventually
 from wreckage import Requests, answered, check_ticks, releases, request, settle, source, version
 
+from pogo.errors import Unavailable
 from pogo.services.database import Database
 from pogo.settings import Settings
 from pogo.store import BlobStore
@@ -69,7 +70,8 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         given |= {"POGO_STORE_URL": f"s3://{BUCKET}", "POGO_STORE_ENDPOINT": ceph.endpoint,
                   "AWS_ACCESS_KEY_ID": ceph.keys.access, "AWS_SECRET_ACCESS_KEY": ceph.keys.secret}  # fmt: skip
         store = ceph.store(BUCKET, tmp_path_factory.mktemp("copies"))
-        others["gateway"] = lambda: _kill_gateway(ceph)
+        starting = threading.Lock()
+        others["gateway"] = lambda: _kill_gateway(ceph, starting)
     if not given:
         platform: Installation = request.getfixturevalue("platform")
         yield _place(platform, None, None, others)
@@ -91,20 +93,29 @@ def _place(
 
 def _kill_backend(db: Database) -> bool:
     """One process of the server: it ends all the others then, and starts again by itself."""
-    with contextlib.suppress(Exception), db.read() as session:
-        query = (
-            "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() LIMIT 1"
-        )
-        if pid := session.scalar(text(query)):
+    query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() LIMIT 1"
+    pid = 0
+    with contextlib.suppress(Unavailable), db.read() as session:  # our own connection goes with it
+        if pid := session.scalar(text(query)) or 0:
             os.kill(pid, signal.SIGKILL)
-            return True
     db.close()
-    return False
+    return pid > 0
 
 
-def _kill_gateway(ceph: Ceph) -> bool:
+def _kill_gateway(ceph: Ceph, starting: threading.Lock) -> bool:
+    """Nobody else starts it again; starting: held until it runs."""
+
+    def start() -> None:
+        time.sleep(1.5)
+        try:
+            ceph.start()
+        finally:
+            starting.release()
+
+    if not starting.acquire(blocking=False):
+        return False
     ceph.kill_gateway()
-    threading.Timer(1.5, ceph.start).start()
+    threading.Thread(target=start).start()
     return True
 
 

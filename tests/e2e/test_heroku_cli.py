@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import urllib.request
@@ -99,9 +101,21 @@ def test_inside_a_running_dyno(platform: Installation, heroku: Heroku) -> None:
         eventually(lambda: tail.shows("State changed from starting to up"))
         platform.get("within", "/say/first-word")
         eventually(lambda: tail.shows("app.web.1.: first-word"))
+        # The client comes back by itself when pogod is restarted, as for a new version.
+        old = platform.pid("pogod")
+        os.kill(old, signal.SIGTERM)
+        platform.get("within", "/say/second-word")
+        eventually(lambda: tail.shows("app.web.1.: second-word"))
+        assert platform.pid("pogod") != old
+        platform.get("within", "/say/third-word")
+        eventually(lambda: tail.shows("app.web.1.: third-word"))
+        assert re.findall(r"app.web.1.: (\w+)-word", tail.text) == ["first", "second", "third"]
     said = heroku("ps:exec", "echo inside $DYNO; tty", *flags)
     assert "Connecting to web.1 on within... up" in said
     assert re.search(r"^inside web\.1\r?\n/dev/pts/0", said, re.M), said
+    assert re.search(
+        "^by pogo in web.1", heroku.call("pogo", "heroku", "ps:exec", "echo by pogo in $DYNO", *flags).stdout, re.M
+    )
     assert re.search(r"web\.1\s+up\s+running", heroku("ps:exec", "--status", *flags))
     heroku("ps:copy", "server.py", *flags, "-o", "copied.py")
     assert (heroku.work / "copied.py").read_text() == (heroku.work / "server.py").read_text()

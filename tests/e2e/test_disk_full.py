@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 from installation import Installation, reserve
 from waiting import eventually
-from wreckage import Requests, answered, ask, log, request, settle, source, version
+from wreckage import Requests, answered, ask, log, releases, request, settle, source, version
 
 APP = "filled"
 BALLAST = "ballast"  # an app that is only written to, never run
@@ -52,6 +54,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 
 @pytest.fixture(scope="module")
 def repository(small: Installation, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    small.pogo("create", BALLAST)
     work = small.create(source(tmp_path_factory.mktemp("filled") / "app"), APP)
     small.push(work)
     settle(small, APP, 1, version(small, APP))
@@ -100,7 +103,6 @@ def test_in_a_build(small: Installation, repository: Path) -> None:
 
 def test_everywhere(small: Installation, repository: Path) -> None:
     """Requests are served and what is there is shown; changes are refused with the reason, also after a restart."""
-    small.pogo("create", BALLAST)
     with Requests(small, APP) as load:
         fill(small, 0)
         eventually(lambda: _refused(small))
@@ -135,3 +137,65 @@ def _refused(small: Installation) -> bool:
             assert answer.status == 507 and "full" in answer.body, answer
             return True
     return False
+
+
+def test_what_ends_and_dies_meanwhile(small: Installation, repository: Path) -> None:
+    """A release phase ends, a dyno crashes, the parts are killed, all on a full disk: with space, all is well again."""
+    (repository / "Procfile").write_text("web: python3 server.py\nrelease: sleep ${PHASE:-0}; echo phase\n")
+    small.commit(repository, "with a release phase")
+    small.push(repository)
+    small.pogo("ps:scale", "web=2", "-a", APP)
+    settle(small, APP, 2, before := version(small, APP))
+    small.pogo("config:set", "PHASE=5", "-a", APP)
+    eventually(lambda: any(one["type"] == "release" and one["state"] == "up" for one in _dynos(small)))
+    fill(small, 0)
+    eventually(lambda: _refused(small))
+    _check_refusals(small)
+    for part in ("agent", "router", "pogod"):
+        small.kill(part)
+    eventually(lambda: _serves(small))
+    with Requests(small, APP) as load:
+        answered(small, f"/apps/{APP}")
+        eventually(lambda: _refused(small))
+        eventually(lambda: not _running(small, "release-"))
+        os.kill(int((_running(small, "web-").pop() / "pid").read_text()), signal.SIGKILL)
+        _check_refusals(small)
+        free(small)
+        settle(small, APP, 2, before + 1)
+        eventually(lambda: any(load.last.path in line.text for line in log(small, APP) if line.dyno == "router"))
+    # Those that the killed dyno had been given.
+    assert len(load.failed) <= 4, load.failed
+    release = releases(small, APP)[-1]
+    assert release["status"] == "succeeded"
+    assert (small.state / "transcripts" / f"{release['id']}.end").exists()
+    small.pogo("ps:scale", "web=1", "-a", APP)
+    settle(small, APP, 1, before + 1)
+
+
+def _dynos(small: Installation) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = answered(small, f"/apps/{APP}/dynos")
+    return found
+
+
+def _running(small: Installation, kind: str) -> set[Path]:
+    """Records of containers of which it is not on record how they ended."""
+    return {path for path in (small.state / "run/c").glob(f"{kind}*") if not (path / "exit").exists()}
+
+
+def _serves(small: Installation) -> bool:
+    try:
+        return small.get(APP).status == 200
+    except OSError:
+        return False
+
+
+def _check_refusals(small: Installation) -> None:
+    """What is asked is answered by words of the disk, and what is there is shown."""
+    for words in (("config:set", "LATE=1"), ("ps:scale", "web=1"), ("run:detached", "true"), ("ps:restart",)):
+        done = small.call("pogo", *words, "-a", APP)
+        assert done.returncode != 0 and "disk is full" in done.stdout, (words, done.stdout)
+    refused = request(small, "POST", "/oauth/authorizations", {"description": "a login"})
+    assert refused.status == 507 and json.loads(refused.body)["id"] == "storage_full", refused
+    for words in (("apps",), ("ps", "-a", APP), ("config", "-a", APP), ("releases", "-a", APP)):
+        done = small.call("pogo", *words)
+        assert done.returncode == 0, (words, done.stdout)

@@ -46,6 +46,15 @@ def test_a_backup_is_taken_once_for_a_new_schema() -> None:
     assert not needs_backup(Installed("0.1.0", "0016"), ours)
 
 
+def test_the_database_knows_better_than_the_record() -> None:
+    assert upgrade.there(None, None) is None
+    assert upgrade.there(None, "0015") == Installed("0", "0015")
+    recorded = Installed("0.1.0", "0015", backed_up_for="0016")
+    assert upgrade.there(recorded, None) == upgrade.there(recorded, "0014") == recorded
+    with pytest.raises(Downgrade, match="schema 0017"):
+        refuse_downgrade(upgrade.there(recorded, "0017"), Installed("0.1.0", "0016"))
+
+
 def test_what_is_installed_is_on_record(tmp_path: Path) -> None:
     settings = Settings(state_dir=tmp_path)
     assert upgrade.installed(settings) is None

@@ -5,6 +5,7 @@
 Wishes: admin (e-mail), password (for a new admin; null: make none), token (of the caller; null: none),
 label (of the token to make). Found: admin (whether there is one), password (whether the given one is his),
 token (a new one where the given one is not valid; else null), apps (names).
+Or the one wish schema_of (a database's URL), and what is found is its schema (null: none yet).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pogo.errors import NotFound, PogoError, Unauthorized
 from pogo.install import database_copy
 from pogo.model import App, User
 from pogo.services import people
-from pogo.services.database import Database, load_keys, migrate
+from pogo.services.database import Database, load_keys, migrate, present_revision
 from pogo.services.postgres import is_postgres
 from pogo.settings import Settings
 
@@ -69,7 +70,11 @@ def _is_valid(check: Callable[[], object]) -> bool:
 
 def main() -> None:
     try:
-        print(json.dumps(prepare(Settings(), json.load(sys.stdin))))
+        wishes = json.load(sys.stdin)
+        if "schema_of" in wishes:
+            print(json.dumps({"schema": present_revision(wishes["schema_of"])}))
+        else:
+            print(json.dumps(prepare(Settings(), wishes)))
     except PogoError as error:
         sys.exit(error.message)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pogo.errors import PogoError, Unavailable
+from pogo.errors import CommandFailed, PogoError, Unavailable
 from pogo.install import (
     backups,
     build_env,
@@ -38,6 +38,7 @@ from pogo.install.supervision import Service, Supervisor, up_to_date
 from pogo.mirror import authority as mirror_authority
 from pogo.process import run
 from pogo.router import config as router_config
+from pogo.services.postgres import is_postgres
 from pogo.settings import Settings
 from pogo.stack import image
 
@@ -82,7 +83,7 @@ def up(checkout: Path) -> None:
     for name in names:
         image.find(name)
     with step("This machine"):
-        there = upgrade.installed(settings)
+        there = upgrade.there(upgrade.installed(settings), _present_schema(settings))
         upgrade.refuse_downgrade(there)
         report.refuse(report.before_start(settings, own_processes(here.supervisor)))
     if there is not None and upgrade.needs_backup(there):
@@ -233,6 +234,27 @@ def _database(here: Installation) -> dict[str, Any]:
         places.write(secret, f"{wishes['password']}\n", mode=0o600)
         found = _ask_database(here, wishes)
     return {**found, "password": wishes["password"] if found["password"] else None}
+
+
+def _present_schema(settings: Settings) -> str | None:
+    """Revision of the database, None where there is none yet. SQLite's files stay their owner's."""
+    identity: tuple[str, ...] = ()
+    if not is_postgres(settings.database):
+        file = Path(settings.database.removeprefix("sqlite:///"))
+        if not file.exists():
+            return None
+        owner = file.stat()
+        identity = ("setpriv", "--reuid", str(owner.st_uid), "--regid", str(owner.st_gid), "--clear-groups", "--")
+    python = (sys.executable, "-I", "-m", "pogo.install.database")
+    wishes = json.dumps({"schema_of": settings.database}).encode()
+    try:
+        answer = run(
+            *identity, *python, input=wishes, env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}, cwd=Path("/")
+        )
+    except CommandFailed as error:
+        raise Unavailable(f"The database cannot be read. Nothing was changed.\n{error.stderr.strip()}") from error
+    found: str | None = json.loads(answer)["schema"]
+    return found
 
 
 def _ask_database(here: Installation, wishes: dict[str, Any]) -> dict[str, Any]:

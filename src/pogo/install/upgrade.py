@@ -50,6 +50,16 @@ def installed(settings: Settings) -> Installed | None:
         ) from None
 
 
+def there(recorded: Installed | None, schema: str | None) -> Installed | None:
+    """What is installed, as far as it is on record, with the schema that the database has; None: nothing yet.
+
+    Another host may have upgraded the database, and versions of before this was recorded have one, too.
+    """
+    if recorded is None:
+        return Installed("0", schema) if schema is not None else None
+    return replace(recorded, schema=max(recorded.schema, schema or ""))
+
+
 def refuse_downgrade(there: Installed | None, ours: Installed = OURS) -> None:
     """Raises Downgrade. A schema is never taken back: rows of the new one would be lost."""
     if there is None or (_order(there.version) <= _order(ours.version) and there.schema <= ours.schema):
@@ -69,7 +79,11 @@ def needs_backup(there: Installed, ours: Installed = OURS) -> bool:
 
 def back_up(settings: Settings, config: Path, there: Installed, say: Say) -> None:
     """By the programs that are installed still: they know the schema that is there. Raises PogoError."""
-    python = settings.state_dir / "env" / "bin" / "python"
+    environment = settings.state_dir / "env"
+    if not any(environment.glob("lib/python3*/site-packages/pogo/backup")):
+        say("none: what is installed is of before there were backups")
+        return
+    python = environment / "bin" / "python"
     account = pwd.getpwnam(settings.user)
     identity = ("setpriv", "--reuid", str(account.pw_uid), "--regid", str(account.pw_gid), "--init-groups", "--")
     variables = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "POGO_CONFIG": str(config)}

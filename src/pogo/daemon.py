@@ -118,8 +118,9 @@ def assemble(settings: Settings) -> Platform:
     """The platform with the drivers that the settings name."""
     load_keys(settings.state_dir / "keys" / "secrets.key")
     sizes.offer(sizes.parse_sizes(settings.sizes))
-    shutil.rmtree(settings.tmp_dir, ignore_errors=True)
-    settings.tmp_dir.mkdir(parents=True)
+    settings.tmp_dir.mkdir(parents=True, exist_ok=True)  # stays: a full disk has no room to make it again
+    for left in settings.tmp_dir.iterdir():
+        shutil.rmtree(left) if left.is_dir() and not left.is_symlink() else left.unlink()
     store = open_store(settings)
     sweep_store(store)
     return Platform(

@@ -77,39 +77,30 @@ def choose(installation: Installation) -> bool:
     Raises BadConfiguration where the settings want what the kernel cannot do.
     """
     wanted = installation.images
-    why = "" if wanted == "unpacked" else _why_not_mounted(installation)
+    why = "" if wanted == "unpacked" else _why_not_mounted()
     if why and wanted == "mounted":
         raise BadConfiguration(f"POGO_IMAGES=mounted cannot be: {why}")
     mounted = wanted != "unpacked" and not why
-    chosen = installation.run / "images"
-    chosen.unlink(missing_ok=True)
-    with open(os.open(chosen, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as file:
-        file.write("mounted\n" if mounted else "unpacked\n")
+    chosen, text = installation.run / "images", "mounted\n" if mounted else "unpacked\n"
+    if not chosen.is_file() or chosen.read_text() != text:  # a full disk has no room to write it again
+        chosen.unlink(missing_ok=True)
+        with open(os.open(chosen, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w") as file:
+            file.write(text)
     return mounted
 
 
-def _why_not_mounted(installation: Installation) -> str:
-    trial = installation.scratch / ".image"  # nobody else makes files there
-    try:
-        _make_trial(trial)
-        require_mapped(trial)
-    except OSError as error:
-        return str(error)
-    finally:
-        trial.unlink(missing_ok=True)
-    return ""
-
-
-def _make_trial(path: Path) -> None:
-    empty = path.with_name(".empty")
-    empty.mkdir(exist_ok=True)
-    args = ["mksquashfs", str(empty), str(path), "-quiet", "-no-progress", "-noappend", "-all-root"]
-    try:
+def _why_not_mounted() -> str:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as place:  # in memory: the disk may be full
+        trial = Path(place, "image")
+        args = ["mksquashfs", place, str(trial), "-quiet", "-no-progress", "-noappend", "-all-root"]
         done = subprocess.run(args, capture_output=True, text=True, check=False)
-    finally:
-        empty.rmdir()
-    if done.returncode:
-        raise CommandFailed(args, done.returncode, done.stderr)
+        if done.returncode:
+            raise CommandFailed(args, done.returncode, done.stderr)
+        try:
+            require_mapped(trial)
+        except OSError as error:
+            return str(error)
+    return ""
 
 
 def require_mapped(image: Path) -> None:

@@ -177,8 +177,11 @@ class Repositories:
 
 
 def _write_hook(path: Path, command: list[str]) -> None:
+    text = f"#!/bin/sh\nexec {shlex.join(command)}\n"
+    if path.exists() and path.read_text() == text:
+        return  # a full disk has no room to write it again
     temporary = path.with_name(f".{path.name}")
-    temporary.write_text(f"#!/bin/sh\nexec {shlex.join(command)}\n")
+    temporary.write_text(text)
     temporary.chmod(0o700)
     temporary.rename(path)
 

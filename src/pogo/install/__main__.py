@@ -25,7 +25,7 @@ def main() -> int:
     moving.add_argument("url")
     for name, default in (("endpoint", ""), ("region", "us-east-1"), ("ca", "")):
         moving.add_argument(f"--{name}", default=default)
-    verbs.add_parser("migrate-database", prog="pogo admin:migrate-database").add_argument("url")
+    verbs.add_parser("migrate-database", prog="pogo admin:migrate-database").add_argument("url", nargs="?")
     own_verbs(verbs)
     options = parser.parse_args()
     try:
@@ -36,9 +36,9 @@ def main() -> int:
             OWN[options.verb](options)
         elif options.verb == "migrate-database":
             _use_own_config()
-            from pogo.install.database_move import move
+            from pogo.install.database_move import asked, move
 
-            move(options.url)
+            move(asked(options.url))
         elif options.verb == "migrate-store":
             _use_own_config()
             from pogo.install.store_move import from_command_line

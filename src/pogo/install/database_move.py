@@ -1,4 +1,4 @@
-"""Moves an installation from SQLite to PostgreSQL: `pogo admin:migrate-database URL`.
+"""Moves an installation from SQLite to PostgreSQL: `pogo admin:migrate-database`.
 
 pogod stands still meanwhile; dynos and the router go on. Whatever is killed when: until the settings are written
 the installation has SQLite, whose file nobody changes, and the command may be run again.
@@ -6,6 +6,7 @@ the installation has SQLite, whose file nobody changes, and the command may be r
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import pwd
@@ -27,6 +28,21 @@ from pogo.settings import Settings
 
 class NotMoved(PogoError):
     """The database cannot be moved."""
+
+
+def asked(url: str | None) -> str:
+    """The URL: as given, or else read, without showing it, from the terminal or standard input. Raises NotMoved."""
+    if url is None:
+        if sys.stdin.isatty():
+            return getpass.getpass("URL of the PostgreSQL database (not shown): ").strip()
+        return sys.stdin.readline().strip()
+    _check_url(url)
+    if make_url(url).password:
+        raise NotMoved(
+            "A password in the command line can be read by everybody on this machine (ps). Leave the URL out: it is"
+            " asked for then, or read from standard input."
+        )
+    return url
 
 
 def move(url: str) -> None:

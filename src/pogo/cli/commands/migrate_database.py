@@ -14,5 +14,5 @@ def move(context: Context) -> None:
     if os.geteuid() != 0:
         raise CliError("This stops and starts parts of the platform.\nRun it on its own machine with sudo.")
     sys.stdout.flush()
-    arguments = [sys.executable, "-I", "-m", "pogo.install", "migrate-database", context.args["url"]]
+    arguments = [sys.executable, "-I", "-m", "pogo.install", "migrate-database", *context.args.values()]
     os.execv(sys.executable, arguments)  # noqa: S606

@@ -9,6 +9,6 @@ COMMANDS = (
         "admin:migrate-database",
         "migrate_database:move",
         "move from SQLite to PostgreSQL (on the platform's machine, as root)",
-        (Arg("url", True, "postgresql://user:password@host:5432/name, an empty database"),),
+        (Arg("url", help="of an empty database, without a password; asked for, or read from stdin, if none is given"),),
     ),
 )

@@ -1,20 +1,29 @@
-"""bin/up of a newer version on a platform that serves, and of an older one, which is refused."""
+"""A platform that serves moves to PostgreSQL, killed on the way; gets a newer version; and refuses an older one."""
 
 from __future__ import annotations
 
+import os
+import random
 import re
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from installation import Installation, reserve
 from load import Load
+from sqlalchemy import create_engine, text
 from waiting import eventually
 from wreckage import answered
 
 from pogo import __version__
 from pogo.services.database import newest_revision
+from pogo.services.postgres import driver_url
+from postgres_server import Server
 
+SEED = int(os.environ.get("POGO_TEST_SEED") or random.randrange(1 << 32))
 SERVICES = ("agent", "pogod", "router")
 MIGRATION = '''"""A table that this version does not know."""
 
@@ -32,8 +41,18 @@ def upgrade() -> None:
 '''
 
 
-@pytest.fixture
-def own() -> Iterator[Installation]:
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    server = Server()
+    try:
+        server.directory.chmod(0o755)  # for pogod's user
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="module")
+def own(server: Server) -> Iterator[Installation]:
     """A platform of its own: afterwards it is one of a version that no other test knows."""
     own = reserve()
     try:
@@ -62,6 +81,38 @@ def make_newer(checkout: Path) -> tuple[str, str]:
         file = checkout / name
         file.write_text(file.read_text().replace(f'{before}"{__version__}"', f'{before}"{version}"', 1))
     return version, newer
+
+
+@pytest.mark.timeout(600)
+def test_the_database_is_moved_though_the_move_is_killed(own: Installation, server: Server) -> None:
+    print(f"POGO_TEST_SEED={SEED}")
+    chance = random.Random(SEED)
+    own.pogo("config:set", "KEPT=yes", "-a", "hello")
+    before, url = dynos(own), server.database()
+    for longest in (1.0, 2.0, 4.0):
+        command = ("pogo", "admin:migrate-database")
+        with subprocess.Popen(
+            command, env=own.environment, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+        ) as moving:
+            assert moving.stdin is not None
+            moving.stdin.write(f"{url}\n".encode())
+            moving.stdin.close()
+            time.sleep(chance.uniform(0, longest))
+            os.killpg(moving.pid, signal.SIGKILL)
+        if chance.random() < 0.5:  # either goes on from there
+            own.run("bin/up", cwd=own.checkout, env={"POGO_STATE_DIR": str(own.state)})
+            assert "KEPT" in own.pogo("config", "-a", "hello")
+    assert "The database is postgresql://" in own.run("pogo", "admin:migrate-database", input=f"{url}\n")
+    assert "KEPT" in own.pogo("config", "-a", "hello") and "KEPT" not in own.pogo("config:unset", "KEPT", "-a", "hello")
+    assert rows(url, "apps") and dynos(own).keys() == before.keys()
+
+
+def rows(url: str, table: str) -> int:
+    engine = create_engine(driver_url(url))
+    with engine.connect() as connection:
+        found = connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
+    engine.dispose()
+    return int(found)
 
 
 @pytest.mark.timeout(600)

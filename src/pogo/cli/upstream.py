@@ -113,6 +113,7 @@ OUR_COMMANDS = {
     "admin:drill",
     "admin:keys:rotate",
     "admin:restore",
+    "admin:status",
     "admin:invitations",
     "admin:invitations:revoke",
     "admin:migrate-database",

@@ -63,7 +63,8 @@ def main() -> int:
 
 
 def own_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Backups and keys."""
+    """Backups, keys, the state of all."""
+    verbs.add_parser("status", prog="pogo admin:status").add_argument("--json", action="store_true")
     verbs.add_parser("backup", prog="pogo admin:backup")
     verbs.add_parser("recovery-key", prog="pogo admin:backup:key")
     verbs.add_parser("rotate-keys", prog="pogo admin:keys:rotate")
@@ -97,6 +98,12 @@ def restore(options: argparse.Namespace) -> None:
     restore(options.name, options.file, replace=options.replace, incomplete=options.incomplete)
 
 
+def status(options: argparse.Namespace) -> None:
+    from pogo.install.status import show
+
+    show(as_json=options.json)
+
+
 def rotate(_: argparse.Namespace) -> None:
     from pogo.install.key_rotation import rotate
 
@@ -107,6 +114,7 @@ OWN = {
     **dict.fromkeys(("backup", "recovery-key", "backups", "drill"), backups),
     "restore": restore,
     "rotate-keys": rotate,
+    "status": status,
 }
 
 

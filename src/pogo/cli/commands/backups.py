@@ -1,4 +1,4 @@
-"""admin:backup…, admin:drill, admin:restore, admin:keys:rotate: on the platform's own machine, as root."""
+"""admin:backup…, drill, restore, keys:rotate, status: on the platform's own machine, as root."""
 
 from __future__ import annotations
 
@@ -31,6 +31,10 @@ def restore(context: Context) -> None:
 
 def rotate(context: Context) -> None:
     _hand_over(context, "rotate-keys")
+
+
+def status(context: Context) -> None:
+    _hand_over(context, "status")
 
 
 def _hand_over(context: Context, verb: str) -> None:

@@ -1,4 +1,4 @@
-"""Backups, and the keys of the installation. On the platform's own machine, as root."""
+"""Backups, keys and state of the installation. On the platform's own machine, as root."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ COMMANDS = (
         (Flag("deep", help="read all slugs of current releases, too"), JSON),
     ),
     Command("admin:keys:rotate", "backups:rotate", "put all secrets under a new key"),
+    Command("admin:status", "backups:status", "what runs, what it takes, and what to do", (), (JSON,)),
     Command(
         "admin:restore",
         "backups:restore",

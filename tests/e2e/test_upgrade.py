@@ -103,7 +103,10 @@ def test_the_database_is_moved_though_the_move_is_killed(own: Installation, serv
             own.run("bin/up", cwd=own.checkout, env={"POGO_STATE_DIR": str(own.state)})
             assert "KEPT" in own.pogo("config", "-a", "hello")
     assert "The database is postgresql://" in own.run("pogo", "admin:migrate-database", input=f"{url}\n")
-    assert "KEPT" in own.pogo("config", "-a", "hello") and "KEPT" not in own.pogo("config:unset", "KEPT", "-a", "hello")
+    assert "KEPT" in own.pogo("config", "-a", "hello")
+    before_that = rows(url, "releases")
+    own.pogo("config:set", "SINCE=yes", "-a", "hello")
+    assert rows(url, "releases") == before_that + 1
     assert rows(url, "apps") and dynos(own).keys() == before.keys()
 
 

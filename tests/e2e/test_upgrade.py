@@ -69,6 +69,13 @@ def dynos(platform: Installation) -> dict[str, str]:
     return {dyno["name"]: dyno["extended"]["instance"] for dyno in found}
 
 
+def settled(platform: Installation) -> bool:
+    """Whether nothing of the app is being replaced."""
+    found = answered(platform, "/apps/hello/dynos")
+    newest = answered(platform, "/apps/hello/releases")[-1]["version"]
+    return bool(found) and all(dyno["state"] == "up" and dyno["release"]["version"] == newest for dyno in found)
+
+
 def make_newer(checkout: Path) -> tuple[str, str]:
     """Version and schema of the checkout from now on."""
     present = newest_revision()
@@ -107,6 +114,7 @@ def test_the_database_is_moved_though_the_move_is_killed(own: Installation, serv
     before_that = rows(url, "releases")
     own.pogo("config:set", "SINCE=yes", "-a", "hello")
     assert rows(url, "releases") == before_that + 1
+    eventually(lambda: settled(own))
     assert rows(url, "apps") and dynos(own).keys() == before.keys()
 
 
@@ -120,6 +128,7 @@ def rows(url: str, table: str) -> int:
 
 @pytest.mark.timeout(600)
 def test_a_newer_version_and_then_an_older_one(own: Installation, platform: Installation) -> None:
+    eventually(lambda: settled(own))
     before, pids = dynos(own), {name: own.pid(name) for name in SERVICES}
     version, schema = make_newer(own.checkout)
     with Load(own, "hello") as load:

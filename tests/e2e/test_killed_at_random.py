@@ -218,9 +218,9 @@ class Shaking:
         """Nothing is in the store that no row names, after a collection."""
         self.place.platform.kill("pogod")  # the next one collects at once
         place = self.place
-        end = time.monotonic() + 60
+        began, end = time.time(), time.monotonic() + 60
         while left := invariants.nameless(place.platform, place.db, place.store):
-            assert time.monotonic() < end, left
+            assert time.monotonic() < end, "\n".join([*left, *place.store.list("installations/"), *self._said(began)])
             time.sleep(0.2)
 
 

@@ -28,6 +28,7 @@ class Recorder:
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
+        self.unproven: list[str] = []
         config.stash[SEEN], config.stash[FILES], config.stash[audited.SEEN] = set(), set(), set()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -46,14 +47,19 @@ class Recorder:
         elif seen and self._whole(session):
             if os.environ.get("POGO_TEST_RECORD"):
                 FILE.write_text("".join(f"{one}\n" for one in sorted(seen)))
-            missing = sorted(proven() - seen)
-            if missing:
-                print(f"\nNot answered any more, though {FILE.name} says so: {', '.join(missing)}")
+            self._require(proven() - seen, f"Not answered any more, though {FILE.name} says so")
+            silent = audited.changing() - self.config.stash[audited.SEEN] - audited.SILENT.keys()
+            self._require(silent, "No test has seen a record of who did these (audited.py)")
+            if self.unproven:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            silent = sorted(audited.changing() - self.config.stash[audited.SEEN] - audited.SILENT.keys())
-            if silent:
-                print(f"\nNo test has seen a record of who did these (audited.py): {', '.join(silent)}")
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _require(self, missing: set[str], what: str) -> None:
+        if missing:
+            self.unproven.append(f"{what}: {', '.join(sorted(missing))}")
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        for line in self.unproven:
+            terminalreporter.write_line(f"FAILED {line}", red=True)
 
     def _whole(self, session: pytest.Session) -> bool:
         """Whether all tests of the API were run, and none failed, which tells more."""

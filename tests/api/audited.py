@@ -28,6 +28,7 @@ SILENT = {
     "PUT /uploads/{name}": "a file, sent with a signed URL; what is made of it is recorded",
     "POST /auth": "a page is offered; who logs in there is recorded",
     "POST /auth/passkey-options": "a question for a passkey; what comes of it is recorded",
+    "POST /account/passkeys": "a page is offered; the passkey that is made there is recorded",
     "PATCH /teams/{team}/preferences": "there is nothing to choose",
 }
 #: Several transactions, each recorded in itself, with the same request id; so nothing is lost when one fails.

@@ -19,10 +19,21 @@ def test_the_account(everyone: People) -> None:
     assert ann.get("/users/~").json() == ann.get("/account").json() == ann.get("/users/ann@example.com").json()
     assert ann.patch("/account", {"name": "Ann"}).json()["name"] == "Ann"
     assert ann.patch("/users/~", {"name": None}).json()["name"] is None
+    assert ann.patch("/users/ann@example.com", {"name": "Ann B."}).json()["name"] == "Ann B."
+    assert ann.patch("/users/bob@example.com", {"name": "Bob B."}).status_code == 404
     assert ann.patch("/account", {"name": 5}).status_code == 422
     assert 4400 < ann.get("/account/rate-limits").json()["remaining"] < 4500
     assert ann.get("/users/bob@example.com").status_code == 404
     assert everyone.root.get("/users/bob@example.com").json()["email"] == "bob@example.com"
+
+
+def test_somebody_leaves(everyone: People) -> None:
+    """Under each name of himself; his tokens end with him."""
+    for user, name in ((everyone.bob, "~"), (everyone.eve, "eve@example.com")):
+        email = user.get("/account").json()["email"]
+        assert user.delete(f"/users/{name}").json()["email"] == email
+        assert user.get("/account").status_code == 401
+        assert everyone.root.get(f"/users/{email}").status_code == 404
 
 
 def test_a_new_password_needs_the_old_one(everyone: People, platform: Platform) -> None:

@@ -4,6 +4,7 @@ access and transfers."""
 from __future__ import annotations
 
 import re
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -113,8 +114,22 @@ def test_login_with_two_factors(pat: Person, terminals: Callable[[Terminal], Ter
     assert "Two-factor authentication is not enabled" in pat.run("heroku", "2fa")
 
 
+def account_of(pat: Person, token: str) -> int:
+    """Status of the API's answer to somebody with this token."""
+    url = f"http://localhost:{pat.platform.http_port}/account"
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as refused:
+        return refused.code
+
+
 def test_login_in_a_browser(pat: Person, terminals: Callable[[Terminal], Terminal]) -> None:
+    token = re.findall(r"password (\S+)", (pat.home / ".netrc").read_text())[0]
+    assert account_of(pat, token) == 200
     assert "Logging out" in pat.run("heroku", "logout")
+    assert account_of(pat, token) == 401
     terminal = terminals(pat.terminal("heroku", "login"))
     eventually(lambda: terminal.shows("Press any key"))
     terminal.type("\r")

@@ -14,7 +14,7 @@ from api_rig import Client, path_of, queue
 from pogo.api import signed_urls
 from pogo.api.resources import logs as logs_resource
 from pogo.logs import Line
-from pogo.model import App, LogSession, Release
+from pogo.model import App, Release
 from pogo.services import apps
 from pogo.services.platform import Platform
 from pogo.settings import Settings
@@ -103,7 +103,7 @@ def test_a_tail_goes_on_and_is_resumed(
 def test_a_tail_ends_in_order_when_pogod_is_told_to_stop(app: App, platform: Platform) -> None:
     """Cut off, the official client gives up; after an end it comes back, in a time in which pogod does."""
     write(platform, app, "one")
-    session = LogSession(app_id=app.id, tail=True, lines=1, source="", dyno="")
+    session = logs_resource.LogSession(app_id=app.id, tail=True, lines=1, source="", dyno="", until=0)
 
     async def read() -> list[bytes]:
         stopping = asyncio.Event()
@@ -148,8 +148,14 @@ def test_head_of_an_endless_stream_ends(ann: Client, settings: Settings, live: i
 
 def test_log_sessions_that_are_none(ann: Client, app: App, platform: Platform, settings: Settings) -> None:
     path = open_logs(ann, settings, tail=True)
-    assert ann.http.get("/logs/wrong").status_code == 404
-    for body in ({"lines": "many"}, {"tail": "yes"}, {"dyno": 1}):
+    secret = path.rpartition("/")[2]
+    payload, _, signature = secret.partition(".")
+    for wrong in ("wrong", "", ".", payload, f"{payload}x.{signature}", f"{payload}.{signature[:-1]}", f".{signature}"):
+        assert ann.http.get(f"/logs/{wrong}").status_code == 404, wrong
+    long_ago = logs_resource.LogSession(app.id, 1, False, "", "", 1_000_000_000).secret(platform.settings)
+    expired = ann.http.get(f"/logs/{long_ago}")
+    assert (expired.status_code, "has expired" in expired.json()["message"]) == (404, True)
+    for body in ({"lines": "many"}, {"tail": "yes"}, {"dyno": 1}, {"dyno": "x" * 101}):
         assert ann.post("/apps/shop/log-sessions", body).status_code == 422, body
     head = ann.http.head(open_logs(ann, settings))
     assert (head.status_code, head.content) == (200, b"")

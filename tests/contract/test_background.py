@@ -81,6 +81,17 @@ def test_the_limit_of_processes_is_told(run: Callable[[Scenario], None]) -> None
     run(scenario)
 
 
+def test_the_shortest_are_not_lost(run: Callable[[Scenario], None]) -> None:
+    """Some have ended before their monitor looks at what they are counted in."""
+
+    async def scenario(rig: Rig) -> None:
+        limits = Limits(MEMORY, background=True)
+        ends = [await rig.sh("exit 7", limits=limits) for _ in range(30)]
+        assert ends == [(7, "")] * 30
+
+    run(scenario)
+
+
 def test_a_full_layer_ends_it(agent: AgentProcess, run: Callable[[Scenario], None]) -> None:
     async def scenario(rig: Rig) -> None:
         fill = "dd if=/dev/zero of=/app/ballast bs=1M count=60 status=none; sleep 60"

@@ -114,6 +114,7 @@ def test_everywhere(small: Installation, repository: Path) -> None:
         small.kill("pogod")
         answered(small, f"/apps/{APP}")
         eventually(lambda: _refused(small))
+        assert "app[web.1]: " in small.pogo("logs", "-a", APP)
         before = version(small, APP)
         free(small)
         said = small.pogo("config:set", "AFTER=1", "-a", APP)

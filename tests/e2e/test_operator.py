@@ -143,9 +143,38 @@ def test_nothing_secret_is_readable_by_others(platform: Installation) -> None:
     assert (platform.state / "db").stat().st_mode & 0o007 == 0
 
 
-def test_down_is_like_switching_the_machine_off(platform: Installation) -> None:
+def test_the_disk_is_reclaimed_with_a_report(platform: Installation) -> None:
+    """Old output, build caches, packs of single pushes; what runs and what is kept stays."""
     eventually(lambda: answers(platform))
+    old = platform.state / "transcripts" / "00000000-0000-4000-8000-000000000000.end"
+    for file, text in ((old, ""), (old.with_suffix(".txt"), "x")):
+        file.write_text(text)
+        os.utime(file, (1, 1))
+    slugs = sorted((platform.state / "store" / "slugs").iterdir())
+    dynos = web_dynos(platform)
+    found = json.loads(platform.pogo("admin:reclaim", "--caches", "--json"))
+    assert found["problems"] == [] and found["objects"]["kept"] == "" and found["packed"] >= 1
+    assert found["objects"]["before"]["caches"] >= 1 and "caches" not in found["objects"]["after"]
+    assert found["freed"]["store"] > 0 and not old.exists()
+    assert sorted((platform.state / "store" / "slugs").iterdir()) == slugs
+    repositories = list((platform.state / "git").glob("*.git"))
+    assert repositories and all(len(list(one.glob("objects/pack/*.pack"))) <= 1 for one in repositories)
+    assert web_dynos(platform) == dynos and answers(platform)
+    said = platform.pogo("admin:reclaim")
+    assert re.search(r"^ +\d+  repositories packed$", said, re.M), said
+    assert re.search(r"^(Freed|Nothing to free).* are free\.$", said, re.M), said
+
+
+def test_down_is_like_switching_the_machine_off(platform: Installation) -> None:
+    """And the operator sees what is, before and after."""
+    eventually(lambda: answers(platform))
+    up = platform.pogo("admin:status")
+    assert re.search(r"^API +https://\S+ answers$", up, re.M) and re.search(r"^pogod +up \d", up, re.M), up
+    assert re.search(r"^apps +\d+; dynos: .*\d up", up, re.M), up
     platform.down()
+    down = platform.pogo("admin:status")
+    assert "DOES NOT ANSWER" in down and re.search("^pogod +DOES NOT RUN$", down, re.M), down
+    assert re.search(r"^apps +\d+; ", down, re.M), down
     # The kernel frees loop devices a moment after the last mount, on a busy machine some seconds.
     eventually(lambda: traces(platform) == [])
     platform.up()

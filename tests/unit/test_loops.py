@@ -41,7 +41,7 @@ async def test_a_push_is_built_released_booted_and_routed(world: World) -> None:
     assert isinstance(router, MemoryRouter)
     await world.until(lambda: router.answer("shop.localhost").startswith("web"))
     await world.until(lambda: "app[web.1]: hello from web.1" in world.log())
-    assert "heroku[web.1]: State changed from starting to up" in world.log()
+    await world.until(lambda: "heroku[web.1]: State changed from starting to up" in world.log())
     await world.until(lambda: len(world.containers.processes) == 1)
     await world.until(lambda: not list(world.platform.store.list("sources/")))
 

@@ -17,7 +17,6 @@ from pogo.services import (
     dynos,
     formation,
     leases,
-    log_sessions,
     people,
     releases,
     snapshot,
@@ -200,13 +199,6 @@ def test_domains(db: Database, user: User, app: App) -> None:
     domains.remove_domain(db, app, "www.example.com")
     with pytest.raises(NotFound):
         domains.remove_domain(db, app, "www.example.com")
-
-
-def test_log_sessions(db: Database, app: App) -> None:
-    _, secret = log_sessions.open_session(db, app, lines=5000, tail=True)
-    assert log_sessions.find_session(db, secret).lines == 1500
-    with pytest.raises(NotFound):
-        log_sessions.find_session(db, secret + "x")
 
 
 def test_leases(db: Database) -> None:

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pogo.install.status import _size, rows
+from pogo.install import reclaim
+from pogo.install.status import rows, size_of
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
@@ -72,8 +73,28 @@ def test_what_is_down_is_told() -> None:
 
 
 def test_room_that_is_taken(tmp_path: Path) -> None:
-    assert _size(tmp_path / "none") == 0
+    assert size_of(tmp_path / "none") == 0
     (tmp_path / "a" / "b").mkdir(parents=True)
-    before = _size(tmp_path)
+    before = size_of(tmp_path)
     (tmp_path / "a" / "b" / "file").write_bytes(b"x" * 100_000)
-    assert 100_000 <= _size(tmp_path) - before < 110_000
+    assert 100_000 <= size_of(tmp_path) - before < 110_000
+
+
+def test_what_was_reclaimed() -> None:
+    objects = {"before": {"slugs": 12, "caches": 5}, "after": {"slugs": 9, "caches": 5}, "kept": ""}
+    freed = {"store": 60 << 20, "git": 2 << 20, "logs": -4096}
+    found = {"freed": freed, "free": 9 << 30, "objects": objects, "packed": 4, "problems": []}
+    assert list(reclaim.rows(found)) == [
+        "   60.0 MB  objects",
+        "    2.0 MB  repositories",
+        "         3  of 12 slugs deleted",
+        "         4  repositories packed",
+        "Freed 62.0 MB; 9.0 GB are free.",
+    ]
+    kept = {**objects, "after": objects["before"], "kept": "it has objects of another installation too (x)"}
+    nothing = {**found, "freed": {}, "objects": kept, "problems": ["The repository of shop could not be packed: x"]}
+    assert list(reclaim.rows(nothing))[1:] == [
+        " !    Nothing is deleted from the object store: it has objects of another installation too (x).",
+        " !    The repository of shop could not be packed: x",
+        "Nothing to free; 9.0 GB are free.",
+    ]

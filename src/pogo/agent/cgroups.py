@@ -142,9 +142,11 @@ def limit_cpu(group: str, percent: int) -> None:
 
 
 def refused_forks(group: str) -> int:
-    """A descriptor of the payload's `pids.events`; -1 where there is none."""
-    file = _processes_file(group).parent / "p" / "pids.events"
-    return os.open(file, os.O_RDONLY | os.O_CLOEXEC) if file.exists() else -1
+    """A descriptor of the payload's `pids.events`; -1 where there is none, or the payload has ended already."""
+    try:
+        return os.open(_processes_file(group).parent / "p" / "pids.events", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return -1
 
 
 def has_refused(events: int) -> bool:

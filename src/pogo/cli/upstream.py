@@ -112,6 +112,7 @@ OUR_COMMANDS = {
     "admin:backups",
     "admin:drill",
     "admin:keys:rotate",
+    "admin:reclaim",
     "admin:restore",
     "admin:status",
     "admin:invitations",

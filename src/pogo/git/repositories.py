@@ -8,7 +8,7 @@ import secrets
 import shlex
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +16,11 @@ from pathlib import Path
 from pogo.disk import full_disk_is_an_error, sync_directory
 from pogo.errors import CommandFailed, StorageFull
 from pogo.git import hook
-from pogo.process import run
+from pogo.process import TIMEOUT, run
 from pogo.settings import Settings
 
 LEAST_FREE = 16 << 20  # bytes for a push to be worth its beginning
+LONGEST_PACK = 3600.0
 HOOKS = ("pre-receive", "post-receive")
 # Attributes of the commit must not hide files from the build, nor change them.
 ATTRIBUTES = "* -export-ignore -export-subst\n"
@@ -90,6 +91,11 @@ class Repositories:
             for name in HOOKS:
                 _write_hook(hooks / name, [sys.executable, "-I", "-S", hook.__file__, name])
         return cls(root, environment(hooks))
+
+    @classmethod
+    def existing(cls, settings: Settings) -> Repositories:
+        """For anybody else than that daemon, beside it."""
+        return cls(settings.git_dir, environment(settings.run_dir / "git-hooks"))
 
     def path(self, app_id: str) -> Path:
         return self.root / f"{app_id}.git"
@@ -167,9 +173,14 @@ class Repositories:
                     continue  # git removes its temporary files meanwhile
         return size
 
-    def _git(self, *args: str) -> str:
+    def pack(self, app_id: str) -> None:
+        """Everything in one pack, beside pushes, too. What nothing has named for two weeks goes, as git has it."""
+        with self.held_for_push(app_id) as held:
+            self._git("--git-dir", str(self.path(app_id)), "gc", "--quiet", timeout=LONGEST_PACK, inherit=(held,))
+
+    def _git(self, *args: str, timeout: float = TIMEOUT, inherit: Sequence[int] = ()) -> str:
         try:
-            return run("git", *args, env=self.env).strip()
+            return run("git", *args, env=self.env, timeout=timeout, inherit=inherit).strip()
         except CommandFailed as error:
             if "No space left" in error.stderr or "quota exceeded" in error.stderr:
                 raise StorageFull from error

@@ -65,6 +65,9 @@ def main() -> int:
 def own_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Backups, keys, the state of all."""
     verbs.add_parser("status", prog="pogo admin:status").add_argument("--json", action="store_true")
+    reclaiming = verbs.add_parser("reclaim", prog="pogo admin:reclaim")
+    for name in ("caches", "json"):
+        reclaiming.add_argument(f"--{name}", action="store_true")
     verbs.add_parser("backup", prog="pogo admin:backup")
     verbs.add_parser("recovery-key", prog="pogo admin:backup:key")
     verbs.add_parser("rotate-keys", prog="pogo admin:keys:rotate")
@@ -104,6 +107,12 @@ def status(options: argparse.Namespace) -> None:
     show(as_json=options.json)
 
 
+def reclaim(options: argparse.Namespace) -> None:
+    from pogo.install.reclaim import reclaim
+
+    reclaim(caches=options.caches, as_json=options.json)
+
+
 def rotate(_: argparse.Namespace) -> None:
     from pogo.install.key_rotation import rotate
 
@@ -115,6 +124,7 @@ OWN = {
     "restore": restore,
     "rotate-keys": rotate,
     "status": status,
+    "reclaim": reclaim,
 }
 
 

@@ -54,14 +54,16 @@ def here() -> tuple[Settings, Path]:
     return configuration.load(config, os.environ), config
 
 
-def as_pogod(settings: Settings, config: Path, *verb: str) -> Any:
-    """What `python -m pogo.backup` found, run as pogod's user. Raises PogoError with its message."""
+def as_pogod(
+    settings: Settings, config: Path, *verb: str, module: str = "pogo.backup", timeout: float = LONGEST
+) -> Any:
+    """What `python -m module` found, run as pogod's user. Raises PogoError with its message, CommandFailed."""
     account = pwd.getpwnam(settings.user)
     identity = ("setpriv", "--reuid", str(account.pw_uid), "--regid", str(account.pw_gid), "--init-groups", "--")
     variables = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "POGO_CONFIG": str(config)}
     try:
-        program = (*identity, sys.executable, "-I", "-m", "pogo.backup", *verb)
-        return json.loads(run(*program, env=variables, cwd=Path("/"), timeout=LONGEST))
+        program = (*identity, sys.executable, "-I", "-m", module, *verb)
+        return json.loads(run(*program, env=variables, cwd=Path("/"), timeout=timeout))
     except CommandFailed as error:
         if error.returncode == OURS:
             raise PogoError(error.stderr.strip()) from error

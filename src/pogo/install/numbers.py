@@ -46,7 +46,7 @@ def database(settings: Settings) -> dict[str, Any]:
                 "schema": session.scalar(text("SELECT version_num FROM alembic_version")),
                 "size": size,
                 "apps": session.scalar(select(func.count(App.id))),
-                "dynos": dict(states.tuples()),
+                "dynos": dict(states.tuples().all()),
                 "builds": {
                     "running": sum(1 for until in builds if until is not None and until > moment),
                     "queued": sum(1 for until in builds if until is None or until <= moment),

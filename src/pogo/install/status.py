@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import shutil
 import sys
 import time
@@ -15,11 +14,11 @@ from typing import Any
 
 from pogo import __version__
 from pogo.backup import record
-from pogo.errors import CommandFailed, PogoError
-from pogo.install import configuration, first_app, parts
+from pogo.errors import CommandFailed
+from pogo.install import first_app, parts
+from pogo.install.backups import as_pogod, here
 from pogo.install.doctor import report
 from pogo.install.progress import line
-from pogo.process import run
 from pogo.settings import Settings
 
 # Of the state directory: what takes its room. `scratch` holds the layers of dynos and builds.
@@ -33,12 +32,8 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 def show(*, as_json: bool) -> None:
     """Raises PogoError for anyone but root, and where there is no installation."""
-    config = Path(os.environ["POGO_CONFIG"])
-    if os.geteuid() != 0:
-        raise PogoError("This looks at the platform's own machine: sudo pogo admin:status")
-    if not config.is_file():
-        raise PogoError(f"There is no installation here: {config} is missing. Run bin/up first.")
-    found = collect(configuration.load(config, os.environ), config)
+    settings, config = here()
+    found = collect(settings, config)
     if as_json:
         line(json.dumps(found, indent=2))
     else:
@@ -66,7 +61,11 @@ def collect(settings: Settings, config: Path) -> dict[str, Any]:
             "drill_at": last.drill_at,
             "drill": last.drill,
         },
-        "disk": {"free": disk.free, "total": disk.total, **{name: _size(settings.state_dir / name) for name in PLACES}},
+        "disk": {
+            "free": disk.free,
+            "total": disk.total,
+            **{name: size_of(settings.state_dir / name) for name in PLACES},
+        },
         "to_do": [
             {"name": one.name, "found": one.found, "advice": one.advice, "level": one.level}
             for one in report.examine()
@@ -89,19 +88,15 @@ def _process(pid: int | None) -> dict[str, int] | None:
 
 
 def _numbers(settings: Settings, config: Path) -> dict[str, Any]:
-    account = pwd.getpwnam(settings.user)
-    identity = ("setpriv", "--reuid", str(account.pw_uid), "--regid", str(account.pw_gid), "--init-groups", "--")
-    python = (sys.executable, "-I", "-m", "pogo.install.numbers")
-    variables = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "POGO_CONFIG": str(config)}
     try:
-        found: dict[str, Any] = json.loads(run(*identity, *python, env=variables, cwd=Path("/"), timeout=LONGEST))
+        found: dict[str, Any] = as_pogod(settings, config, module="pogo.install.numbers", timeout=LONGEST)
     except CommandFailed as error:
         said = {"error": error.stderr.strip().splitlines()[-1] if error.stderr.strip() else error.message}
         return {"database": said, "store": said}
     return found
 
 
-def _size(directory: Path) -> int:
+def size_of(directory: Path) -> int:
     """On this disk alone: what is mounted below is not of here. Files that go meanwhile do not count."""
     total, waiting = 0, [str(directory)]
     try:
@@ -133,7 +128,7 @@ def rows(found: Mapping[str, Any], now: datetime) -> Iterator[str]:
         if process is None:
             yield f"{name:<11} DOES NOT RUN"
         else:
-            yield f"{name:<11} up {_age(process['up'])}, {_bytes(process['memory'])}, process {process['pid']}"
+            yield f"{name:<11} up {_age(process['up'])}, {in_bytes(process['memory'])}, process {process['pid']}"
     if "error" in database:
         yield f"database    DOES NOT ANSWER: {database['error']}"
     else:
@@ -143,7 +138,7 @@ def rows(found: Mapping[str, Any], now: datetime) -> Iterator[str]:
         builds = f"{builds['running']} running, {builds['queued']} queued"
         yield f"apps        {database['apps']}; dynos: {dynos}; builds: {builds}"
         loops = f"{len(held)} of {len(database['leases'])} loops held"
-        yield f"database    {database['kind']}, {_bytes(database['size'])}; {loops}"
+        yield f"database    {database['kind']}, {in_bytes(database['size'])}; {loops}"
         for name, until in database["certificates"].items():
             yield f"certificate {name} ends on {until[:10]}"
     if "error" in store:
@@ -155,8 +150,8 @@ def rows(found: Mapping[str, Any], now: datetime) -> Iterator[str]:
     drill = f"; drill {'WENT WRONG' if backup['drill'] else 'good'}" if backup["drill_at"] else "; no drill yet"
     yield f"backup      {age}{'; THE LAST TRY FAILED' if backup['failed'] else ''}{drill}"
     taken = sorted(((size, name) for name, size in disk.items() if name in PLACES and size), reverse=True)
-    yield f"disk        {_bytes(disk['free'])} of {_bytes(disk['total'])} free"
-    yield f"            {', '.join(f'{name} {_bytes(size)}' for size, name in taken[:8])}"
+    yield f"disk        {in_bytes(disk['free'])} of {in_bytes(disk['total'])} free"
+    yield f"            {', '.join(f'{name} {in_bytes(size)}' for size, name in taken[:8])}"
     if not found["to_do"]:
         yield "Nothing to do."
     for one in found["to_do"]:
@@ -172,7 +167,7 @@ def _age(seconds: float) -> str:
     return f"{seconds:.0f} s"
 
 
-def _bytes(size: int) -> str:
+def in_bytes(size: int) -> str:
     for power, name in ((30, "GB"), (20, "MB")):
         if size >= 1 << power:
             return f"{size / (1 << power):.1f} {name}"

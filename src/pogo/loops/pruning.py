@@ -4,19 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Protocol
 
 import structlog
 
 from pogo.backup import catalog
 from pogo.model import utcnow
 from pogo.services import audit, garbage, people, usage
-from pogo.services.platform import Platform
+from pogo.services.database import Database
+from pogo.services.platform import Transcripts
+from pogo.settings import Settings
+from pogo.store import BlobStore
 from pogo.store.marks import foreign, own_mark
 
 log = structlog.get_logger()
 
 
-def prune(platform: Platform) -> None:
+class Held(Protocol):
+    """What is pruned: a platform, or these of it without a pogod."""
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def db(self) -> Database: ...
+    @property
+    def store(self) -> BlobStore: ...
+    @property
+    def transcripts(self) -> Transcripts: ...
+
+
+def prune(platform: Held) -> None:
     """One pass. Killed anywhere in it, the next one does the rest."""
     settings, db, store = platform.settings, platform.db, platform.store
     garbage.prune_slugs(db, settings.keep_slugs)
@@ -32,7 +49,7 @@ def prune(platform: Platform) -> None:
         platform.transcripts.remove(id)
 
 
-def _delete_objects(platform: Platform, kept: timedelta) -> None:
+def _delete_objects(platform: Held, kept: timedelta) -> None:
     """What backups need is asked for last: one that is begun after that names nothing of these."""
     db, store = platform.db, platform.store
     pruned = garbage.pruned_blobs(db)
@@ -52,7 +69,7 @@ def _delete_objects(platform: Platform, kept: timedelta) -> None:
         log.info("build cache of an idle app deleted", key=key)
 
 
-def free_caches(platform: Platform, enough: Callable[[], bool]) -> None:
+def free_caches(platform: Held, enough: Callable[[], bool]) -> None:
     """Space is short: build caches go, those of the apps that were not built for longest first.
 
     Where the objects are elsewhere, their local copies go, and nothing is lost.

@@ -4,7 +4,7 @@ from pogo.model.apps import App, Collaborator, Domain, Formation
 from pogo.model.audit import AuditEvent
 from pogo.model.base import Base, utcnow
 from pogo.model.certificates import AcmeAccount, AcmeOrder, SniEndpoint
-from pogo.model.deploys import Build, Dyno, Lease, LogDrain, LogSession, Release, Slug
+from pogo.model.deploys import Build, Dyno, Lease, LogDrain, Release, Slug
 from pogo.model.passkeys import Passkey, PasskeySecret
 from pogo.model.people import (
     Authorization,
@@ -48,7 +48,6 @@ __all__ = [
     "Key",
     "Lease",
     "LogDrain",
-    "LogSession",
     "Mirror",
     "Passkey",
     "PasskeySecret",

@@ -146,20 +146,6 @@ class Dyno(Record, Base):
         return f"{self.type}.{self.number}"
 
 
-class LogSession(Record, Base):
-    """The secret part of a `logplex_url`, and what it shows."""
-
-    __tablename__ = "log_sessions"
-
-    app_id: Mapped[str] = mapped_column(ForeignKey("apps.id", ondelete="CASCADE"))
-    secret_sha256: Mapped[str] = mapped_column(unique=True)
-    dyno: Mapped[str] = mapped_column(default="")
-    source: Mapped[str] = mapped_column(default="")
-    lines: Mapped[int]
-    tail: Mapped[bool]
-    expires_at: Mapped[datetime]
-
-
 class LogDrain(Record, Base):
     """Where an app's log is sent to. url: `https://…`, `syslog+tls://host:port` or `syslog://host:port`.
 

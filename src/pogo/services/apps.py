@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session, defer
 
-from pogo.errors import InvalidParams, Unavailable
+from pogo.errors import InvalidParams, NotFound, Unavailable
 from pogo.model import App, Build, Collaborator, Domain, Dyno, Release, Slug, Team, User, utcnow
 from pogo.rules import names, permissions, sizes
 from pogo.services.database import Database
@@ -118,6 +118,15 @@ def set_buildpacks(db: Database, app: App, buildpacks: Sequence[str]) -> App:
         row = session.get_one(App, app.id)
         row.buildpacks = list(buildpacks)
         return row
+
+
+def get_app(db: Database, id: str) -> App:
+    """For whoever may see it. Raises NotFound, also where it was destroyed."""
+    with db.read() as session:
+        row = session.get(App, id)
+    if row is None or row.destroyed_at is not None:
+        raise NotFound("app")
+    return row
 
 
 def set_repo_size(db: Database, app_id: str, size: int) -> None:

@@ -30,7 +30,6 @@ _UNTOLD = frozenset(
         "dyno_intervals",
         "failed_logins",
         "leases",
-        "log_sessions",
         "passkey_secrets",
         "webhook_deliveries",
         "webhook_events",

@@ -1,24 +1,37 @@
-"""Log sessions: made with a token, then read by their own URL, as server-sent events."""
+"""Log sessions: made with a token, then read by their own URL, as server-sent events.
+
+A session is its URL: what it shows is written there and signed, and nothing is stored. So logs are read on a full disk.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
+import time
 from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
+from pydantic import Field
 
 from pogo.api import signed_urls
 from pogo.api.answers import answer
 from pogo.api.bodies import Body, resource_router
 from pogo.api.caller import Me, TheApp
-from pogo.api.show.shapes import time
+from pogo.api.show import shapes
 from pogo.api.streaming import with_heartbeat
+from pogo.errors import Forbidden, NotFound
 from pogo.logs import Filter, Line
-from pogo.model import LogSession
+from pogo.model import utcnow
+from pogo.model.base import new_id
 from pogo.rules.log_lines import format_line
-from pogo.services import log_sessions
+from pogo.services import apps
 from pogo.services.platform import Platform
+from pogo.settings import Settings
 
 router = resource_router()
 streams = APIRouter()
@@ -29,32 +42,70 @@ RETRY_MS = 1000
 RETRY_AFTER_RESTART_MS = 10_000
 
 
+LIFETIME = timedelta(minutes=5)  # to begin; a tail that runs may reconnect for a day
+TAIL_LIFETIME = timedelta(days=1)
+MAX_LINES = 1500  # Heroku: the last 1,500 lines are kept for retrieval
+
+Name = Annotated[str, Field(max_length=100)]
+
+
 class NewLogSession(Body):
     """dyno (the CLI's word) or dyno_name: `web.1` or `web`; type: a process type."""
 
-    dyno: str | None = None
-    dyno_name: str | None = None
-    type: str | None = None
+    dyno: Name | None = None
+    dyno_name: Name | None = None
+    type: Name | None = None
     lines: int | None = None
-    source: str | None = None
+    source: Name | None = None
     tail: bool | None = None
+
+
+@dataclass(frozen=True)
+class LogSession:
+    """until: unix time. dyno, source: "" for all."""
+
+    app_id: str
+    lines: int
+    tail: bool
+    dyno: str
+    source: str
+    until: int
+
+    def secret(self, settings: Settings) -> str:
+        text = base64.urlsafe_b64encode(json.dumps(list(asdict(self).values())).encode()).decode().rstrip("=")
+        return f"{text}.{signed_urls.sign(settings, 'logs', text)}"
+
+    @classmethod
+    def opened_by(cls, settings: Settings, secret: str) -> LogSession:
+        """Raises NotFound."""
+        text, _, signature = secret.partition(".")
+        try:
+            signed_urls.check(settings, signature, "logs", text)
+        except Forbidden as error:
+            raise NotFound("log session") from error
+        found = cls(*json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))))
+        if found.until < time.time():
+            raise NotFound("log session", "This log session has expired. Open a new one.")
+        return found
 
 
 @router.post("/apps/{app}/log-sessions")
 def create(me: Me, app: TheApp, body: NewLogSession = NewLogSession()) -> Response:
-    row, secret = log_sessions.open_session(
-        me.platform.db,
-        app,
-        lines=100 if body.lines is None else body.lines,
-        tail=bool(body.tail),
+    now, tail = utcnow(), bool(body.tail)
+    session = LogSession(
+        app_id=app.id,
+        lines=max(0, min(100 if body.lines is None else body.lines, MAX_LINES)),
+        tail=tail,
         dyno=body.dyno or body.dyno_name or body.type or "",
         source=body.source or "",
+        until=int((now + (TAIL_LIFETIME if tail else LIFETIME)).timestamp()),
     )
+    settings = me.platform.settings
     shown = {
-        "created_at": time(row.created_at),
-        "id": row.id,
-        "logplex_url": f"{signed_urls.api_url(me.platform.settings)}/logs/{secret}",
-        "updated_at": time(row.updated_at),
+        "created_at": shapes.time(now),
+        "id": new_id(),
+        "logplex_url": f"{signed_urls.api_url(settings)}/logs/{session.secret(settings)}",
+        "updated_at": shapes.time(now),
     }
     return answer(shown, 201)
 
@@ -63,7 +114,8 @@ def create(me: Me, app: TheApp, body: NewLogSession = NewLogSession()) -> Respon
 async def read(request: Request, secret: str) -> Response:
     """The last lines, then, with `tail`, new ones for ever. `Last-Event-ID` goes on after that line."""
     platform: Platform = request.app.state.platform
-    session = await platform.call(log_sessions.find_session, secret)
+    session = LogSession.opened_by(platform.settings, secret)
+    await platform.call(apps.get_app, session.app_id)
     events = _events(platform, session, request.headers.get("last-event-id", ""), request.app.state.stopping)
     return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 

@@ -1,4 +1,4 @@
-"""admin:backup…, drill, restore, keys:rotate, status: on the platform's own machine, as root."""
+"""admin:backup…, drill, restore, keys:rotate, status, reclaim: on the platform's own machine, as root."""
 
 from __future__ import annotations
 
@@ -35,6 +35,10 @@ def rotate(context: Context) -> None:
 
 def status(context: Context) -> None:
     _hand_over(context, "status")
+
+
+def reclaim(context: Context) -> None:
+    _hand_over(context, "reclaim")
 
 
 def _hand_over(context: Context, verb: str) -> None:

@@ -17,6 +17,13 @@ COMMANDS = (
         (Flag("deep", help="read all slugs of current releases, too"), JSON),
     ),
     Command("admin:keys:rotate", "backups:rotate", "put all secrets under a new key"),
+    Command(
+        "admin:reclaim",
+        "backups:reclaim",
+        "delete what nothing needs any more, and say what that brought",
+        (),
+        (Flag("caches", help="build caches, too: the next build of each app is slower"), JSON),
+    ),
     Command("admin:status", "backups:status", "what runs, what it takes, and what to do", (), (JSON,)),
     Command(
         "admin:restore",

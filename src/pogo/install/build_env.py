@@ -30,7 +30,7 @@ def ensure(settings: Settings, environ: Mapping[str, str]) -> None:
         return
     found = {name: environ[name] for name in PROXIES if environ.get(name)}
     pip = _ask("pip3", "config", "get", "global.index-url")
-    npm = _ask("npm", "config", "get", "registry") or _npm_default()
+    npm = _ask("npm", "--logs-max=0", "config", "get", "registry") or _npm_default()
     found |= {name: url for name, url in (("PIP_INDEX_URL", pip), ("NPM_CONFIG_REGISTRY", npm)) if url}
     write(file, HEAD + "".join(f"{name}={value}\n" for name, value in found.items()), mode=0o644)
 

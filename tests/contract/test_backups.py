@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -10,10 +11,13 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from ceph import Ceph
@@ -24,7 +28,9 @@ from waiting import eventually
 from pogo.backup import catalog, checking, contents, record, snapshot, taking
 from pogo.backup.seal import Damaged, RecoveryKey, TooNew
 from pogo.errors import Conflict, StorageFull, Unavailable
+from pogo.loops import backups as backup_loop
 from pogo.loops import pruning
+from pogo.loops.backups import Backups
 from pogo.model import App, AuditEvent, Base, Release, Slug, utcnow
 from pogo.model.base import EncryptedJson
 from pogo.services import apps, encryption, people, releases, row_copy
@@ -312,6 +318,38 @@ def test_trouble_is_told_and_leaves_nothing(place: Place, tmp_path: Path, monkey
     assert deep.missing == {slug: "its content is not what was stored"}
     place.store.delete(slug)
     assert opened(place, tmp_path / "gone").missing == {slug: "the store lacks it"}
+
+
+def test_they_are_taken_by_themselves_when_one_is_due(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at once, for a new machine is to restore first; then as often as the settings say; a failure is told."""
+    given = {"backup_hours": 24.0}
+
+    def turn(loop: Backups) -> int:
+        loop._next = min(loop._next, time.monotonic() + backup_loop.FIRST)
+        asyncio.run(loop.turn())
+        return len(catalog.all_of(place.store))
+
+    def loop(take: Callable[[], object] = lambda: place.done("take")) -> Backups:
+        settings: Any = place.settings.model_copy(update=given)
+        platform: Any = SimpleNamespace(settings=settings, store=place.store)
+        return Backups(platform, take)
+
+    assert turn(loop()) == 0
+    monkeypatch.setattr(backup_loop, "FIRST", 0.0)
+    waiting = loop()
+    assert turn(waiting) == 1 and record.read(place.settings).name == catalog.find(place.store, "").name
+    assert turn(waiting) == 1 and turn(loop()) == 1, "the next one is due tomorrow"
+    given["backup_hours"] = 0.0
+    assert turn(loop()) == 1
+    given["backup_hours"] = 1e-6
+
+    def refuse() -> None:
+        raise StorageFull
+
+    with pytest.raises(StorageFull):
+        turn(loop(refuse))
+    assert record.read(place.settings).why
+    assert turn(loop()) == 2 and not record.read(place.settings).why
 
 
 def test_killed_while_it_is_taken_there_is_no_half_backup(place: Place) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -10,10 +11,12 @@ from collections.abc import Iterator
 
 import pytest
 import small_apps
+from ceph import Ceph
 from installation import Failed, Installation, reserve
 from waiting import eventually
 
 from pogo.store.files import FileStore
+from postgres_server import Server
 
 
 @pytest.fixture(scope="module")
@@ -27,10 +30,10 @@ def platform() -> Iterator[Installation]:
         installation.remove()
 
 
-def _up(platform: Installation) -> None:
+def _up(platform: Installation, **settings: str) -> None:
     platform.state.mkdir(exist_ok=True)
     (platform.state / ".installed").touch()
-    platform.up(POGO_STORE_URL=f"files:{platform.place}/store")
+    platform.up(**settings or {"POGO_STORE_URL": f"files:{platform.place}/store"})
 
 
 def _lose(platform: Installation) -> None:
@@ -112,3 +115,35 @@ def test_a_lost_platform_comes_back(platform: Installation) -> None:
         next(platform.place.glob("store/slugs/*")).unlink()
         lost = platform.call("pogo", "admin:drill")
     assert lost.returncode == 1 and "the store lacks it" in lost.stdout
+
+
+def test_a_bare_machine_comes_back_from_ceph_into_postgres(ceph: Ceph, postgres_server: Server) -> None:
+    """Nothing of the old machine is there any more but what is in the object store, and the recovery key."""
+    lost, bare = reserve(), None
+    store = ceph.settings("pogo-lost")
+    try:
+        _up(lost, **store)
+        work = small_apps.make(lost, "shop", small_apps.small())
+        lost.pogo("config:set", "GREETING=ahoy", "-a", "shop")
+        lost.push(work)
+        lost.pogo("domains:add", "www.shop.example", "-a", "shop")
+        eventually(lambda: _says(lost).startswith("one web."))
+        key = lost.pogo("admin:backup:key").strip()
+        lost.pogo("admin:backup")
+        release = lost.pogo_json("releases", "-a", "shop")
+        lost.remove()
+        bare = reserve()
+        postgres_server.directory.chmod(0o755)  # for the platform's own user
+        _up(bare, **store, POGO_DATABASE_URL=postgres_server.database())
+        assert "The platform is that of" in bare.run(*_restore(key))
+        eventually(lambda: _says(bare, "/env/GREETING") == "ahoy")
+        assert bare.pogo_json("releases", "-a", "shop") == release
+        assert re.search(r"^database +PostgreSQL, ", bare.pogo("admin:status"), re.M)
+        assert "is good" in bare.pogo("admin:drill", "--deep")
+        bare.pogo("config:set", "GREETING=hello", "-a", "shop")
+        eventually(lambda: _says(bare, "/env/GREETING") == "hello")
+        bare.pogo("admin:backup")
+    finally:
+        for one in (lost, bare):
+            if one and one.place.exists():
+                one.remove()
